@@ -29,7 +29,7 @@ from pydantic import BaseModel
 import guestlist
 import guestlist.verbs
 from guestlist.sandbox import Service
-from pytest_guestlist.conformance import Setting
+from pytest_guestlist.conformance import Backend
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -59,12 +59,12 @@ they are loaded on first use.
 """
 
 KIT_SECTIONS: dict[str, tuple[str, ...]] = {
-    "The suite and its settings": (
+    "The suite and its backends": (
         "pytest_guestlist.conformance.suite.ProviderSuite",
-        "pytest_guestlist.conformance.setting.Setting",
-        "pytest_guestlist.conformance.setting.SandboxSetting",
-        "pytest_guestlist.conformance.documented.Shown",
-        "pytest_guestlist.conformance.tour.Guide",
+        "pytest_guestlist.conformance.backend.Backend",
+        "pytest_guestlist.conformance.backend.SandboxBackend",
+        "pytest_guestlist.conformance.documented.Example",
+        "pytest_guestlist.conformance.walkthrough.Runner",
     ),
     "A service of the sandbox": (
         *(f"guestlist.sandbox.service.{name}" for name in ("Service", "Switch", "Clock")),
@@ -80,8 +80,8 @@ KIT_SECTIONS: dict[str, tuple[str, ...]] = {
     "Errors of the kit": (
         "guestlist.sandbox.errors",
         "pytest_guestlist.cassettes.ReplayMismatch",
-        "pytest_guestlist.conformance.wires.Endless",
-        "pytest_guestlist.conformance.wires.Astray",
+        "pytest_guestlist.conformance.wires.EndlessCall",
+        "pytest_guestlist.conformance.wires.UnrecordedRequest",
     ),
 }
 """The classes of each section of docs/kit.md; of a module, all classes that it defines."""
@@ -119,8 +119,8 @@ INTERNAL = {
     "ConfigError.of",
     "ConfigError.within",
     "GuestlistError.about",
-    "Guide.lacks",
-    "Guide.lead",
+    "Runner.note_skipped",
+    "Runner.run_all",
     "Ledger.last_unanswered",
     "Ledger.entry",
     "Ledger.rate_limiter",
@@ -231,7 +231,7 @@ def suite_section(one: Any) -> Iterator[str]:
     ]
     lines = {item.name: item_line(item.name, "", item.description) for item in described}
     yield from attributes(list(lines.values()))
-    for name in ("setting", "detour"):
+    for name in ("backend", "extra_operations"):
         yield from method(one, base.members[name], 4)
 
 
@@ -361,7 +361,7 @@ def fields(one: Any, cls: type, docstring: griffe.Docstring) -> Iterator[str]:
         for item in part.value
     }
     own = {member.name: member for member in members(one) if is_field(member)}
-    is_value = is_dataclass(cls) or issubclass(cls, BaseModel | enum.Enum | Service | Setting)
+    is_value = is_dataclass(cls) or issubclass(cls, BaseModel | enum.Enum | Service | Backend)
     for name in dict.fromkeys([*described, *(own if is_value else ())]):
         member = own.get(name)
         text = described.get(name) or (

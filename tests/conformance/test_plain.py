@@ -23,9 +23,9 @@ from tests.polite import polite, refused
 from guestlist.errors import Conflict, GuestlistError
 from guestlist.models import Invitation, Member, Role
 from guestlist.provider import Flow, Page, Request, Response, operation
-from pytest_guestlist.conformance import ProviderSuite, Shown
+from pytest_guestlist.conformance import Example, ProviderSuite
+from pytest_guestlist.conformance.finding import CAUSE, under_rule
 from pytest_guestlist.conformance.listing import Listing
-from pytest_guestlist.conformance.remark import CAUSE, ruling
 from pytest_guestlist.conformance.sending import Sending
 
 HERE = Path(__file__).parent
@@ -87,10 +87,13 @@ class TestPolite(ProviderSuite):
     kind = Polite
     service = PoliteService
     documented = (
-        Shown(
-            "invite", {"ok": False, "status": 409, "refused": {"error": "in"}}, Conflict, says="in"
+        Example(
+            "invite",
+            {"ok": False, "status": 409, "refused": {"error": "in"}},
+            Conflict,
+            error_contains="in",
         ),
-        Shown("members", {"items": []}, [], headers={"Link": "<https://plain.example/2>"}),
+        Example("members", {"items": []}, [], headers={"Link": "<https://plain.example/2>"}),
     )
 
 
@@ -166,10 +169,10 @@ class TestTogether(Listing):
 def test_documented_headers_come_with_the_answers() -> None:
     link = {"Link": "<https://plain.example/2>"}
     last, first = {"retry-after": "7"}, {"content-type": "application/scim+json"}
-    assert [reply.headers["link"] for reply in Shown("x", [1], [], headers=link).replies()] == [
+    assert [reply.headers["link"] for reply in Example("x", [1], [], headers=link).replies()] == [
         link["Link"]
     ]
-    replies = Shown("x", [1, 2], [], 429, several=True, headers=[first, last]).replies()
+    replies = Example("x", [1, 2], [], 429, several=True, headers=[first, last]).replies()
     assert [reply.status for reply in replies] == [200, 429]
     assert replies[0].headers == first
     assert replies[1].headers == {"content-type": "application/json", **last}
@@ -183,7 +186,7 @@ def test_credentials_that_hold_no_secret_setting_are_found(sent: str) -> None:
 
     suite, setting = TestPolite(), SimpleNamespace(provider=Wrong(api_key="k-1"))
     told = pytest.raises(pytest.fail.Exception, match="X-Other; if it is the same for everybody")
-    with ruling("credentials"), told:
+    with under_rule("credentials"), told:
         suite.test_credentials_are_secret_settings(setting)  # type: ignore[arg-type]
     setting.provider = Polite(api_key="k-1")
     suite.test_credentials_are_secret_settings(setting)  # type: ignore[arg-type]

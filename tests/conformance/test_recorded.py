@@ -16,12 +16,12 @@ from guestlist.models import Invitation, Outcome
 from guestlist.provider import Flow, Page, Request, operation
 from guestlist_vultr import Vultr
 from guestlist_vultr.sandbox import VultrService
-from pytest_guestlist.conformance import SandboxSetting, Setting
+from pytest_guestlist.conformance import Backend, SandboxBackend
+from pytest_guestlist.conformance.harness import Harness
 from pytest_guestlist.conformance.recorded import recording, replaying
-from pytest_guestlist.conformance.scene import Scene
 
 
-class Live(SandboxSetting):
+class Live(SandboxBackend):
     """A service that remembers: its addresses are of this test alone."""
 
     def address(self, name: str) -> str:
@@ -30,12 +30,12 @@ class Live(SandboxSetting):
 
 def test_addresses_of_a_live_service_are_replayed(tmp_path: Path) -> None:
     with recording(tmp_path, "test", Live(VultrService), "Vultr") as setting:
-        assert Scene(setting).invite("ada").outcome is Outcome.INVITED
+        assert Harness(setting).invite("ada").outcome is Outcome.INVITED
 
     with replaying(tmp_path, "test", Vultr) as setting:
-        scene = Scene(setting)
-        assert scene.invite("ada").guest.email == "ada.17@example.com"
-        scene.close()
+        harness = Harness(setting)
+        assert harness.invite("ada").guest.email == "ada.17@example.com"
+        harness.close()
 
 
 @pytest.fixture
@@ -68,14 +68,14 @@ def test_pages_that_are_told_by_links_are_replayed(
             return JSONResponse({"items": told["items"]}, headers=headers)
 
     names = ["ada", "bob", "cleo", "dan", "eve"]
-    setting: Setting
-    with recording(tmp_path, "test", SandboxSetting(LinkedService, Linked), "Plain") as setting:
-        scene = Scene(setting)
-        invited = [scene.invite(name).guest.email for name in names]
-        assert [one.email for one in scene.guests.invitations()] == invited
+    setting: Backend
+    with recording(tmp_path, "test", SandboxBackend(LinkedService, Linked), "Plain") as setting:
+        harness = Harness(setting)
+        invited = [harness.invite(name).guest.email for name in names]
+        assert [one.email for one in harness.guests.invitations()] == invited
 
     with replaying(tmp_path, "test", Linked) as setting:
-        scene = Scene(setting)
-        assert [scene.invite(name).guest.email for name in names] == invited
-        assert [one.email for one in scene.guests.invitations()] == invited
-        scene.close()
+        harness = Harness(setting)
+        assert [harness.invite(name).guest.email for name in names] == invited
+        assert [one.email for one in harness.guests.invitations()] == invited
+        harness.close()

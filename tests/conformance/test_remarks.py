@@ -19,7 +19,7 @@ SUITE = """\
 from plain_service import *
 from plain_provider import *
 from guestlist.provider import Options
-from pytest_guestlist.conformance import ProviderSuite, Shown
+from pytest_guestlist.conformance import ProviderSuite, Example
 
 class Broken(Plain):
 {broken}
@@ -284,7 +284,7 @@ POLITE = """
 def test_a_refusal_in_a_200_that_is_not_read_is_found(told: Told) -> None:
     said = told(DEAF, "test_reading_credentials_change_nothing", odd=POLITE)
 
-    assert "came:      no error\nlook at:   Broken.revoke (test_broken.py:7)" in said
+    assert "got:       no error\nlook at:   Broken.revoke (test_broken.py:7)" in said
 
 
 OPTIONS = """
@@ -317,7 +317,7 @@ LINKED = """
 
 
 def test_a_documented_answer_has_headers(told: Told) -> None:
-    shown = 'Shown("invitations", {{}}, {{"next": {}}}, headers={{"Link": "2"}})'
+    shown = 'Example("invitations", {{}}, {{"next": {}}}, headers={{"Link": "2"}})'
     documented = f"({shown.format(repr('2'))}, {shown.format(repr('3'))})"
     said = told(LINKED, "test_documented_answer_is_read", documented=documented)
 
@@ -382,7 +382,7 @@ def test_a_service_that_refuses_to_decline_skips_with_the_reason(told: Told) -> 
     )
 
     assert told.outcomes["skipped"] == 1
-    assert "nobody who can decline: invitees can only let it expire" in said
+    assert "no way to decline: invitees can only let it expire" in said
 
 
 def test_a_step_that_was_not_run_is_named_with_the_reason(told: Told) -> None:

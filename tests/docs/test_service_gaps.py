@@ -25,10 +25,10 @@ from guestlist.sandbox import Call, Invitation, Routes
 from guestlist.sandbox.envelopes import nested
 from guestlist.sandbox.paging import by_cursor
 from guestlist.sandbox.refusals import ServiceRefusal, UnknownPath
-from pytest_guestlist.conformance.remark import ruling
+from pytest_guestlist.conformance.backend import SandboxBackend
+from pytest_guestlist.conformance.finding import under_rule
+from pytest_guestlist.conformance.harness import Harness
 from pytest_guestlist.conformance.revoking import Revoking
-from pytest_guestlist.conformance.scene import Scene
-from pytest_guestlist.conformance.setting import SandboxSetting
 from pytest_guestlist.scaffold import new_provider
 
 TEXT = Path(__file__).parents[2].joinpath("docs", "service-gaps.md").read_text("utf-8")
@@ -43,13 +43,13 @@ OLGA = "olga@example.org"
 """The first member of the sandbox."""
 
 Gap = Callable[..., tuple[Any, Any]]
-Rule = Callable[[Revoking, Scene], None]
+Rule = Callable[[Revoking, Harness], None]
 
 
 @pytest.fixture
 def gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gap]:
     """Returns a function that makes a scene of a section's provider and a changed sandbox."""
-    scenes: list[Any] = []
+    harnesses: list[Any] = []
 
     def build(title: str, *numbers: int, **changes: Any) -> tuple[Any, Any]:
         package = new_provider("acme", tmp_path) / "src"
@@ -59,12 +59,12 @@ def gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gap]:
         module = import_module("guestlist_acme.sandbox")
         service = sandbox(module, changes)
         kind = import_module("guestlist_acme").Acme
-        scenes.append(Scene(SandboxSetting(service, kind)))
-        return scenes[0], scenes[0].setting.service
+        harnesses.append(Harness(SandboxBackend(service, kind)))
+        return harnesses[0], harnesses[0].backend.service
 
     yield build
-    for scene in scenes:
-        scene.close()
+    for harness in harnesses:
+        harness.close()
     for name in [name for name in sys.modules if name.startswith("guestlist_acme")]:
         del sys.modules[name]
 
@@ -118,8 +118,8 @@ def test_every_section_is_tried() -> None:
 
 def test_no_status_word(gap: Gap) -> None:
     behavior = {"accepted": "vanish", "revoked": "vanish"}
-    scene, service = gap("status word", 0, invitation=shown_without("status"), behavior=behavior)
-    guests = scene.guests
+    harness, service = gap("status word", 0, invitation=shown_without("status"), behavior=behavior)
+    guests = harness.guests
     guests.invite(ADA)
     guests.invite("bob@example.com")
     now = guests.status(ADA)
@@ -129,7 +129,7 @@ def test_no_status_word(gap: Gap) -> None:
     guests.revoke("bob@example.com")
     assert guests.status("bob@example.com").state is State.GONE
     guests.invite("eve@example.com")
-    scene.setting.forward(timedelta(days=8))
+    harness.backend.forward(timedelta(days=8))
     assert guests.status("eve@example.com").state is State.EXPIRED
 
 
@@ -139,62 +139,62 @@ def test_a_link_shows_the_state(gap: Gap) -> None:
         link = service.link(invitation) if pending else None
         return {"id": invitation.id, "email": invitation.email, "link": link}
 
-    scene, service = gap("status word", 1, invitation=shown)
-    invitation = scene.guests.invite(ADA).guest.invitation
+    harness, service = gap("status word", 1, invitation=shown)
+    invitation = harness.guests.invite(ADA).guest.invitation
     assert (invitation.basis, invitation.raw_state) == (Basis.REPORTED, None)
-    now = scene.guests.status(ADA)
+    now = harness.guests.status(ADA)
     assert (now.state, now.basis) == (State.PENDING, Basis.REPORTED)
-    scene.guests.revoke(ADA)
-    assert scene.guests.status(ADA).state is State.UNKNOWN
-    scene.guests.invite("bob@example.com")
+    harness.guests.revoke(ADA)
+    assert harness.guests.status(ADA).state is State.UNKNOWN
+    harness.guests.invite("bob@example.com")
     service.accept(service.outbox.emails[1].invitation)
-    assert scene.guests.status("bob@example.com").state is State.ACCEPTED
+    assert harness.guests.status("bob@example.com").state is State.ACCEPTED
 
 
 @pytest.mark.parametrize("block", [0, 1], ids=["pages", "no pages"])
 def test_no_request_for_one_record(gap: Gap, block: int) -> None:
     missing = [("GET", "/invitations/{id}"), ("GET", "/members/{id}")]
-    scene, _ = gap("request for one record", block, missing=missing)
-    made = scene.guests.invite(ADA).guest.invitation
-    assert scene.guests.revoke(made.id).guest.email == ADA
-    olga = scene.guests.status(OLGA).member
-    assert [grant.role.id for grant in scene.guests.access(olga.id).grants] == ["admin"]
+    harness, _ = gap("request for one record", block, missing=missing)
+    made = harness.guests.invite(ADA).guest.invitation
+    assert harness.guests.revoke(made.id).guest.email == ADA
+    olga = harness.guests.status(OLGA).member
+    assert [grant.role.id for grant in harness.guests.access(olga.id).grants] == ["admin"]
     with pytest.raises(NotFound):
-        scene.guests.access("m_0")
+        harness.guests.access("m_0")
 
 
 def test_no_way_to_decline(gap: Gap) -> None:
-    scene, service = gap("way to decline", invitees_can_decline=False)
-    scene.guests.invite(ADA)
+    harness, service = gap("way to decline", invitees_can_decline=False)
+    harness.guests.invite(ADA)
     assert not service.can_decline
-    assert scene.guests.status(ADA).state is State.PENDING
+    assert harness.guests.status(ADA).state is State.PENDING
 
 
 def test_no_names(gap: Gap) -> None:
-    scene, _ = gap("names", member=shown_without("name"))
-    olga = scene.guests.status(OLGA).member
+    harness, _ = gap("names", member=shown_without("name"))
+    olga = harness.guests.status(OLGA).member
     assert (olga.name, olga.label) == (None, OLGA)
-    scene.guests.assign_role(OLGA, "reader")
-    assert {role.id for role in scene.guests.status(OLGA).member.roles} == {"admin", "reader"}
+    harness.guests.assign_role(OLGA, "reader")
+    assert {role.id for role in harness.guests.status(OLGA).member.roles} == {"admin", "reader"}
 
 
 def test_no_expiry_in_the_records(gap: Gap) -> None:
     days = timedelta(days=3)
-    scene, _ = gap("expiry in the records", 0, lifetime=days, invitation=without_expiry)
-    made = scene.guests.invite(ADA).guest.invitation
+    harness, _ = gap("expiry in the records", 0, lifetime=days, invitation=without_expiry)
+    made = harness.guests.invite(ADA).guest.invitation
     assert made.expires_at == made.created_at + days
     assert "expires_at" in made.estimated
-    scene.setting.forward(timedelta(days=4))
-    now = scene.guests.status(ADA)
+    harness.backend.forward(timedelta(days=4))
+    now = harness.guests.status(ADA)
     assert (now.state, now.basis) == (State.EXPIRED, Basis.DERIVED)
 
 
 def test_no_expiry_at_all(gap: Gap) -> None:
-    scene, _ = gap("expiry in the records", 1, lifetime=None)
-    made = scene.guests.invite(ADA).guest.invitation
+    harness, _ = gap("expiry in the records", 1, lifetime=None)
+    made = harness.guests.invite(ADA).guest.invitation
     assert (made.expires_at, made.never_expires) == (None, True)
-    scene.setting.forward(timedelta(days=400))
-    assert scene.guests.status(ADA).state is State.PENDING
+    harness.backend.forward(timedelta(days=400))
+    assert harness.guests.status(ADA).state is State.PENDING
 
 
 def without_expiry(service: Any, invitation: Invitation) -> Any:
@@ -207,9 +207,9 @@ def test_no_pages(gap: Gap) -> None:
     def members(service: Any, call: Call) -> Any:
         return JSONResponse([service.member(one) for one in service.organization.members()])
 
-    scene, _ = gap("pages", 0, paths={("GET", "/members"): members})
-    assert [one.email for one in scene.guests.members()] == [OLGA]
-    assert scene.wire.noted[-1][0].url.endswith("/members")
+    harness, _ = gap("pages", 0, paths={("GET", "/members"): members})
+    assert [one.email for one in harness.guests.members()] == [OLGA]
+    assert harness.wire.exchanges[-1][0].url.endswith("/members")
 
 
 def test_no_list_of_invitations_alone(gap: Gap) -> None:
@@ -225,9 +225,9 @@ def test_no_list_of_invitations_alone(gap: Gap) -> None:
         return {"items": items, "next": page.next or None}
 
     missing = [("GET", "/invitations")]
-    scene, _ = gap("pages", 1, missing=missing, paths={("GET", "/people"): people})
-    scene.guests.invite(ADA)
-    assert [one.email for one in scene.guests.invitations()] == [ADA]
+    harness, _ = gap("pages", 1, missing=missing, paths={("GET", "/people"): people})
+    harness.guests.invite(ADA)
+    assert [one.email for one in harness.guests.invitations()] == [ADA]
 
 
 def test_no_invitation_for_several_roles(gap: Gap) -> None:
@@ -235,18 +235,18 @@ def test_no_invitation_for_several_roles(gap: Gap) -> None:
         member = service.organization.member(call.path["id"])
         service.organization.set_roles(member, [service.organization.role(call.text("role"))])
 
-    scene, service = gap(
+    harness, service = gap(
         "invitation for several roles", paths={("PATCH", "/members/{id}"): replace}
     )
     with pytest.raises(Unsupported, match="ledger"):
-        scene.guests.invite(ADA, role=["editor", "reader"])
+        harness.guests.invite(ADA, role=["editor", "reader"])
     assert not service.outbox.emails
-    scene.guests.invite(ADA, role="reader")
+    harness.guests.invite(ADA, role="reader")
     service.accept(service.outbox.emails[0].invitation)
-    scene.guests.assign_role(ADA, "editor")
-    assert [role.id for role in scene.guests.status(ADA).member.roles] == ["editor"]
+    harness.guests.assign_role(ADA, "editor")
+    assert [role.id for role in harness.guests.status(ADA).member.roles] == ["editor"]
     with pytest.raises(Unsupported, match="exactly one role"):
-        scene.guests.unassign_role(ADA, "editor")
+        harness.guests.unassign_role(ADA, "editor")
 
 
 def test_no_paths_without_a_slash(gap: Gap) -> None:
@@ -254,8 +254,8 @@ def test_no_paths_without_a_slash(gap: Gap) -> None:
         return {"name": "Works"}
 
     paths = {("GET", "/organization/"): show}
-    scene, _ = gap("paths without a slash at the end", paths=paths)
-    assert scene.run(scene.provider.organization()) == "Works"
+    harness, _ = gap("paths without a slash at the end", paths=paths)
+    assert harness.run(harness.provider.organization()) == "Works"
 
 
 def test_no_addresses_of_members(gap: Gap) -> None:
@@ -263,12 +263,12 @@ def test_no_addresses_of_members(gap: Gap) -> None:
         roles = [role.id for role in member.roles]
         return {"id": member.id, "login": member.person.name.lower(), "roles": roles}
 
-    scene, service = gap("addresses of members", member=member)
-    now = scene.guests.status(OLGA)
+    harness, service = gap("addresses of members", member=member)
+    now = harness.guests.status(OLGA)
     assert now.state is State.UNKNOWN
     assert now.unidentified
-    assert scene.guests.status(OLGA, login="olga").state is State.ACCEPTED
-    assert scene.guests.invite(OLGA).outcome == "already_member"
+    assert harness.guests.status(OLGA, login="olga").state is State.ACCEPTED
+    assert harness.guests.invite(OLGA).outcome == "already_member"
     assert not service.outbox.emails
 
 
@@ -288,68 +288,68 @@ RULES = [
 
 @pytest.mark.parametrize("rule", RULES)
 def test_no_separate_records_for_invitations_and_members(gap: Gap, rule: Rule) -> None:
-    scene, service = gap(
+    harness, service = gap(
         "separate records for invitations and members",
         behavior={"member_ids": "invitation", "accepted": "vanish", "revoked": "vanish"},
         paths={("DELETE", "/people/{id}"): delete_record},
     )
-    bob = scene.guests.invite("bob@example.com").guest.invitation
-    assert scene.guests.revoke(bob).guest.state is State.GONE
-    rule(Revoking(), scene)
+    bob = harness.guests.invite("bob@example.com").guest.invitation
+    assert harness.guests.revoke(bob).guest.state is State.GONE
+    rule(Revoking(), harness)
 
-    class Careless(type(scene.provider)):  # type: ignore[misc]
+    class Careless(type(harness.provider)):  # type: ignore[misc]
         @operation
         def revoke(self, invitation: Any) -> Flow[None]:
             yield Request.delete("people", invitation.id)
 
-    careless = Scene(SandboxSetting(type(service), Careless))
+    careless = Harness(SandboxBackend(type(service), Careless))
     expected = pytest.raises(pytest.fail.Exception, match="expected:  accepted")
-    with closing(careless), ruling("stays"), expected:
+    with closing(careless), under_rule("stays"), expected:
         rule(Revoking(), careless)
 
 
 def test_no_name_for_the_organization(gap: Gap) -> None:
-    scene, _ = gap("name for the organization", missing=[("GET", "/organization")])
-    assert scene.guests.check() == scene.provider.base_url.partition("://")[2]
+    harness, _ = gap("name for the organization", missing=[("GET", "/organization")])
+    assert harness.guests.check() == harness.provider.base_url.partition("://")[2]
 
 
 def test_no_id_for_invitations(gap: Gap) -> None:
-    scene, _ = gap(
+    harness, _ = gap(
         "id for invitations",
         behavior={"invitation_ids": "address"},
         invitation=shown_without("id"),
         missing=[("GET", "/invitations/{id}")],
     )
-    assert scene.guests.invite(ADA).guest.invitation.id is None
-    assert scene.guests.status(ADA).state is State.PENDING
-    scene.guests.resend(ADA)
-    assert scene.setting.emails(ADA) == 2
-    scene.guests.revoke(ADA)
-    assert scene.guests.status(ADA).state in (State.REVOKED, State.GONE)
+    assert harness.guests.invite(ADA).guest.invitation.id is None
+    assert harness.guests.status(ADA).state is State.PENDING
+    harness.guests.resend(ADA)
+    assert harness.backend.emails(ADA) == 2
+    harness.guests.revoke(ADA)
+    assert harness.guests.status(ADA).state in (State.REVOKED, State.GONE)
 
 
 def test_no_request_to_resend(gap: Gap) -> None:
-    scene, _ = gap("request to resend", missing=[("POST", "/invitations/{id}/resend")])
-    first = scene.guests.invite(ADA, role="editor").guest.invitation
-    again = scene.guests.resend(ADA).guest.invitation
+    harness, _ = gap("request to resend", missing=[("POST", "/invitations/{id}/resend")])
+    first = harness.guests.invite(ADA, role="editor").guest.invitation
+    again = harness.guests.resend(ADA).guest.invitation
     assert again.id != first.id
     assert again.roles == first.roles
-    assert scene.setting.emails(ADA) == 2
+    assert harness.backend.emails(ADA) == 2
 
 
 def test_no_invitations(gap: Gap) -> None:
     def add(service: Any, call: Call) -> Any:
         return service.member(service.organization.add_member(call.text("email")))
 
-    scene, _ = gap("invitations", paths={("POST", "/members"): add})
-    made = scene.guests.invite(ADA)
+    harness, _ = gap("invitations", paths={("POST", "/members"): add})
+    made = harness.guests.invite(ADA)
     assert (made.outcome, made.email_sent, made.guest.state) == ("joined", None, State.ACCEPTED)
-    scene.lose_an_answer()
-    assert scene.guests.invite("bob@example.com").outcome == "joined"
-    assert [one.email for one in scene.guests.members()] == [OLGA, ADA, "bob@example.com"]
-    assert [*scene.guests.invitations()] == []
+    harness.lose_next_answer()
+    assert harness.guests.invite("bob@example.com").outcome == "joined"
+    assert [one.email for one in harness.guests.members()] == [OLGA, ADA, "bob@example.com"]
+    assert [*harness.guests.invitations()] == []
     with pytest.raises(Unsupported):
-        scene.guests.revoke(ADA)
+        harness.guests.revoke(ADA)
 
 
 def test_no_status_code_for_a_conflict(gap: Gap) -> None:
@@ -359,23 +359,23 @@ def test_no_status_code_for_a_conflict(gap: Gap) -> None:
     def error(service: Any, status: int, code: str, refusal: Any) -> Any:
         return nested(str(refusal), code)
 
-    scene, _ = gap(
+    harness, _ = gap(
         "status code for a conflict", 0, paths={("POST", "/invitations"): refuse}, error=error
     )
     with pytest.raises(Conflict, match="is invited"):
-        scene.guests.invite(ADA)
+        harness.guests.invite(ADA)
     inside = Response(200, content=b'{"ok": false, "error": "duplicate"}')
-    assert isinstance(scene.provider.refusal(inside), Conflict)
-    assert scene.provider.refusal(Response(204)) is None
+    assert isinstance(harness.provider.refusal(inside), Conflict)
+    assert harness.provider.refusal(Response(204)) is None
 
 
 def test_no_refusal_of_duplicates(gap: Gap) -> None:
     behavior = {"duplicates": "allow", "inviting_members": "allow"}
-    scene, _ = gap("status code for a conflict", 1, behavior=behavior)
-    assert scene.guests.invite(ADA).outcome == "invited"
-    assert scene.guests.invite(ADA).outcome == "already_invited"
-    assert scene.guests.invite(OLGA).outcome == "already_member"
-    assert scene.setting.emails(ADA) == 1
+    harness, _ = gap("status code for a conflict", 1, behavior=behavior)
+    assert harness.guests.invite(ADA).outcome == "invited"
+    assert harness.guests.invite(ADA).outcome == "already_invited"
+    assert harness.guests.invite(OLGA).outcome == "already_member"
+    assert harness.backend.emails(ADA) == 1
 
 
 def test_no_token_that_lasts(gap: Gap) -> None:
@@ -384,10 +384,10 @@ def test_no_token_that_lasts(gap: Gap) -> None:
 
     routes = Routes()
     routes.post("/token", needs_key=False)(token)
-    scene, _ = gap("token that lasts", more=[routes])
-    scene.guests.invite(ADA)
-    scene.guests.status(ADA)
-    assert sum(1 for one, _ in scene.wire.noted if one.url.endswith("/token")) == 1
-    scene.setting.forward(timedelta(minutes=2))
-    scene.guests.status(ADA)
-    assert sum(1 for one, _ in scene.wire.noted if one.url.endswith("/token")) == 2
+    harness, _ = gap("token that lasts", more=[routes])
+    harness.guests.invite(ADA)
+    harness.guests.status(ADA)
+    assert sum(1 for one, _ in harness.wire.exchanges if one.url.endswith("/token")) == 1
+    harness.backend.forward(timedelta(minutes=2))
+    harness.guests.status(ADA)
+    assert sum(1 for one, _ in harness.wire.exchanges if one.url.endswith("/token")) == 2

@@ -21,8 +21,8 @@ from guestlist import (
 )
 from guestlist.exchange.step import Outgoing
 from guestlist.models import Member
-from pytest_guestlist.conformance.scene import Scene
-from pytest_guestlist.conformance.setting import SandboxSetting
+from pytest_guestlist.conformance.backend import SandboxBackend
+from pytest_guestlist.conformance.harness import Harness
 
 ADA = "ada@example.com"
 on_vultr = pytest.mark.parametrize("case", ["vultr"], indirect=True)
@@ -112,34 +112,34 @@ def test_an_id_is_unknown_if_the_service_keeps_revoked_invitations(guests: Any) 
         guests.revoke("nope")
 
 
-def revoke(scene: Scene, kind: str) -> None:
+def revoke(harness: Harness, kind: str) -> None:
     if kind == "sync":
-        scene.guests.revoke(scene.address("ada"))
+        harness.guests.revoke(harness.address("ada"))
     else:
-        asyncio.run(scene.async_client().revoke(scene.address("ada")))
+        asyncio.run(harness.async_client().revoke(harness.address("ada")))
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_acceptance_between_the_lookups_of_revoke_is_a_conflict(kind: str) -> None:
     behavior = {"accepted": "vanish", "revoked": "vanish"}
-    scene = Scene(SandboxSetting(HallService, Hall, **behavior))
-    with closing(scene):
-        one = scene.invitation("ada")
+    harness = Harness(SandboxBackend(HallService, Hall, **behavior))
+    with closing(harness):
+        one = harness.invitation("ada")
         read: list[Outgoing] = []
 
         def accept(outgoing: Outgoing, answer: Any) -> Any:
             if "/invitations" in outgoing.url and not read:
                 read.append(outgoing)
-                scene.setting.accept(one)
+                harness.backend.accept(one)
             return answer
 
-        scene.wire.after = accept
-        scene.forget()
+        harness.wire.after = accept
+        harness.forget()
         with pytest.raises(Conflict, match="is a member without an open invitation") as caught:
-            revoke(scene, kind)
+            revoke(harness, kind)
         assert "remove" in caught.value.hint
         assert caught.value.happened is False
-        assert scene.status("ada").state is State.ACCEPTED
+        assert harness.status("ada").state is State.ACCEPTED
 
 
 @on_vultr

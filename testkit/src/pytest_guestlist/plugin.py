@@ -128,7 +128,11 @@ def _replays_a_cassette(item: pytest.Item) -> bool:
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     if not pyfuncitem.function.__module__.startswith(f"{__package__}.conformance."):
         return (yield)
-    with nullcontext() if pyfuncitem.config.getoption("fulltrace") else pyfuncitem.cls.remarked():
+    with (
+        nullcontext()
+        if pyfuncitem.config.getoption("fulltrace")
+        else pyfuncitem.cls.reporting_errors()
+    ):
         return (yield)
 
 

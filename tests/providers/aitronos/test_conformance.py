@@ -8,7 +8,7 @@ from guestlist.errors import ConfigError, Conflict, InvalidArgument, MalformedRe
 from guestlist.models import Invitation, Member, State
 from guestlist_aitronos import Aitronos
 from guestlist_aitronos.sandbox import AitronosService
-from pytest_guestlist.conformance import Guide, ProviderSuite, Shown
+from pytest_guestlist.conformance import Example, ProviderSuite, Runner
 
 LINK = "https://chat.aitronos.com/user/register?invite=invkey_1"
 BARE: dict[str, Any] = {"invitation_id": "inv_1", "email": "rosa@example.net"}
@@ -77,56 +77,56 @@ WAITING = {**PERSON, "status": {"id": "sts_2", "name": "Invitation Sent"}}
 OVER = ("Invitation already accepted", "It was ALREADY BEEN USED", "She is already a member")
 
 
-def one(raw: dict[str, Any], **means: Any) -> Shown:
-    return Shown("get_invitation", BARE | raw, means)
+def one(raw: dict[str, Any], **means: Any) -> Example:
+    return Example("get_invitation", BARE | raw, means)
 
 
-def person(raw: dict[str, Any], **means: Any) -> Shown:
-    return Shown("get_member", PERSON | raw, means)
+def person(raw: dict[str, Any], **means: Any) -> Example:
+    return Example("get_member", PERSON | raw, means)
 
 
-def listed(*answers: Any, **means: Any) -> Shown:
-    return Shown("invitations", list(answers), means, several=True)
+def listed(*answers: Any, **means: Any) -> Example:
+    return Example("invitations", list(answers), means, several=True)
 
 
 DOCUMENTED = (
     # ------------------------------------------------------------------ invitations
-    Shown("get_invitation", FULL, READ),
-    Shown("get_invitation", FULL, READ, arguments=("usr_1",), sends=["user_id=usr_1"]),
-    Shown("get_invitation", FULL, READ, arguments=("orgusr_1",), sends=["user_id=orgusr_1"]),
-    Shown("get_invitation", FULL, READ, arguments=("orguser_1",), sends=["user_id=orguser_1"]),
-    Shown("get_invitation", FULL, READ, arguments=("inv_1",), sends=["invitation_id=inv_1"]),
+    Example("get_invitation", FULL, READ),
+    Example("get_invitation", FULL, READ, arguments=("usr_1",), sends=["user_id=usr_1"]),
+    Example("get_invitation", FULL, READ, arguments=("orgusr_1",), sends=["user_id=orgusr_1"]),
+    Example("get_invitation", FULL, READ, arguments=("orguser_1",), sends=["user_id=orguser_1"]),
+    Example("get_invitation", FULL, READ, arguments=("inv_1",), sends=["invitation_id=inv_1"]),
     one({}, created_at=None, expires_at=None, organization_id="ORGANIZATION_ID", link=None),
     one({"invitation_link": LINK}, key="invkey_1", link=LINK),
     one({"invitation_link": "https://[broken"}, key=None, link="https://[broken"),
     one({"invitation_link": "https://chat.aitronos.com/register"}, key=None),
     one({"created_at": ""}, created_at=None),
-    Shown(
+    Example(
         "get_invitation", {"user_id": "usr_1", "email": "a@b.example"}, {"id": None, "key": None}
     ),
-    Shown("get_invitation", {"email": "a@b.example"}, MalformedResponse),
-    Shown("invite", {"invitation_id": "inv_1", "role_id": "r-1"}, {"roles": ["r-1"]}),
-    Shown("invite", {"invitation_id": "inv_1"}, {"roles": ["r-1"], "email": "ada@example.com"}),
-    Shown("invite", {"invitation_id": "inv_1", "role_id": "r-2"}, {"roles": ["r-2"]}),
-    Shown(
+    Example("get_invitation", {"email": "a@b.example"}, MalformedResponse),
+    Example("invite", {"invitation_id": "inv_1", "role_id": "r-1"}, {"roles": ["r-1"]}),
+    Example("invite", {"invitation_id": "inv_1"}, {"roles": ["r-1"], "email": "ada@example.com"}),
+    Example("invite", {"invitation_id": "inv_1", "role_id": "r-2"}, {"roles": ["r-2"]}),
+    Example(
         "find_invitation", {"error": "none"}, None, status=404, sends=["email=ada%40example.com"]
     ),
-    Shown("resend", FULL, READ, sends=["users/u-1/resend-invitation", "user_id=u-1"]),
-    Shown("resend", FULL, READ, arguments=(ROSA,), sends=["users/usr_1/", "invitation_id=inv_1"]),
-    Shown("resend", FULL, READ, arguments=(NOBODY,), sends=["users/usr_1/", "email=rosa%40"]),
-    Shown("resend", BARE, MalformedResponse, arguments=(ROSA,), says="user id"),
-    Shown("resend", [{}, {"error": "none"}], {"id": "i-1"}, status=404, several=True),
-    Shown("revoke", FULL, None, arguments=(NOBODY,), sends=["DELETE", "/invitations/inv_1"]),
-    Shown(
+    Example("resend", FULL, READ, sends=["users/u-1/resend-invitation", "user_id=u-1"]),
+    Example("resend", FULL, READ, arguments=(ROSA,), sends=["users/usr_1/", "invitation_id=inv_1"]),
+    Example("resend", FULL, READ, arguments=(NOBODY,), sends=["users/usr_1/", "email=rosa%40"]),
+    Example("resend", BARE, MalformedResponse, arguments=(ROSA,), error_contains="user id"),
+    Example("resend", [{}, {"error": "none"}], {"id": "i-1"}, status=404, several=True),
+    Example("revoke", FULL, None, arguments=(NOBODY,), sends=["DELETE", "/invitations/inv_1"]),
+    Example(
         "revoke",
         {"user_id": "u", "email": "rosa@example.net"},
         MalformedResponse,
         arguments=(NOBODY,),
-        says="has no id",
+        error_contains="has no id",
     ),
-    Shown("validate_key", FULL, {**READ, "key": "k"}, arguments=("k",), sends=["/validate/k "]),
-    Shown("validate_key", FULL | {"valid": True}, {"state": "pending"}, arguments=("k",)),
-    Shown(
+    Example("validate_key", FULL, {**READ, "key": "k"}, arguments=("k",), sends=["/validate/k "]),
+    Example("validate_key", FULL | {"valid": True}, {"state": "pending"}, arguments=("k",)),
+    Example(
         "validate_key",
         FULL | {"valid": False},
         {"state": "unknown", "raw_state": "not valid"},
@@ -140,7 +140,7 @@ DOCUMENTED = (
         items=[READ],
         next="sts_3:0",
     ),
-    Shown(
+    Example(
         "invitations",
         [{"users": [WAITING], "total": 9}, FULL],
         {"items": [READ], "next": "sts_2,sts_3:8/9"},
@@ -155,7 +155,7 @@ DOCUMENTED = (
             "user_id=usr_1",
         ],
     ),
-    Shown(
+    Example(
         "invitations",
         [{"users": [{**WAITING, "user_id": None}], "total": 1}, FULL],
         {"items": [READ], "next": None},
@@ -163,7 +163,7 @@ DOCUMENTED = (
         arguments=("sts_2:0",),
         sends=["user_id=orgusr_1"],
     ),
-    Shown(
+    Example(
         "invitations",
         [{"users": [WAITING], "total": 9}, {"error": "none"}],
         {
@@ -185,7 +185,7 @@ DOCUMENTED = (
         several=True,
         arguments=("sts_2:0",),
     ),
-    Shown(
+    Example(
         "invitations",
         [
             {"users": [{**FLAT, "status_name": "invited", "created_at": "2026-02-03T10:00:00"}]},
@@ -199,11 +199,11 @@ DOCUMENTED = (
     listed({"statuses": []}, {"users": [WAITING, FLAT, PERSON]}, FULL, items=[READ], next=None),
     listed(STATUSES, {"users": [FLAT], "total": 0}, items=[], next="sts_3:0"),
     listed(STATUSES, {"users": [PERSON]}, FULL, items=[READ], next="sts_3:0"),
-    Shown("invitations", {"users": []}, {"items": [], "next": None}, arguments=("sts_2:0",)),
+    Example("invitations", {"users": []}, {"items": [], "next": None}, arguments=("sts_2:0",)),
     # ------------------------------------------------------------------ members
-    Shown("get_member", NESTED, MEMBER),
-    Shown("get_member", FLAT, MEMBER),
-    Shown("get_member", WAITING, NotFound, says="has not accepted"),
+    Example("get_member", NESTED, MEMBER),
+    Example("get_member", FLAT, MEMBER),
+    Example("get_member", WAITING, NotFound, error_contains="has not accepted"),
     person({}, name=None, roles=None, state="active"),
     person({"id": ""}, id="usr_1"),
     *(
@@ -216,22 +216,22 @@ DOCUMENTED = (
         )
     ),
     *(
-        Shown("get_member", PERSON | {"status_name": word}, NotFound)
+        Example("get_member", PERSON | {"status_name": word}, NotFound)
         for word in ("InvitationSent", "Invited", "pending", "invitation_pending")
     ),
-    Shown(
+    Example(
         "members",
         {"users": [WAITING, FLAT], "total_users_count": 9},
         {"items": [MEMBER], "next": "2/9"},
     ),
-    Shown("members", {"members": [FLAT], "total": 9}, {"items": [MEMBER], "next": "1/9"}),
-    Shown("members", {"members": [FLAT], "total": 1}, {"items": [MEMBER], "next": None}),
-    Shown("members", {"users": [FLAT] * 100}, {"next": "100"}, sends=['"take":100', '"skip":0']),
-    Shown("members", {"users": [FLAT] * 99}, {"next": None}),
-    Shown("members", {"users": [], "total": 9}, {"items": [], "next": None}),
-    Shown("members", {"users": {}}, MalformedResponse),
+    Example("members", {"members": [FLAT], "total": 9}, {"items": [MEMBER], "next": "1/9"}),
+    Example("members", {"members": [FLAT], "total": 1}, {"items": [MEMBER], "next": None}),
+    Example("members", {"users": [FLAT] * 100}, {"next": "100"}, sends=['"take":100', '"skip":0']),
+    Example("members", {"users": [FLAT] * 99}, {"next": None}),
+    Example("members", {"users": [], "total": 9}, {"items": [], "next": None}),
+    Example("members", {"users": {}}, MalformedResponse),
     *(
-        Shown("find_member", {"users": [*before, one, *after], "total": 0}, means)
+        Example("find_member", {"users": [*before, one, *after], "total": 0}, means)
         for before, one, after, means in (
             ([], FLAT, [{**FLAT, "status_name": "Deleted"}], MEMBER),
             ([{**FLAT, "status_name": "Deleted"}], FLAT, [], MEMBER),
@@ -246,19 +246,19 @@ DOCUMENTED = (
             ([{**FLAT, "email": "b.ada@example.com"}], NESTED, [{**NESTED, "id": "2"}], MEMBER),
         )
     ),
-    Shown("find_member", {"users": []}, None, sends=['"include_deleted":true', '"search_term"']),
-    Shown(
+    Example("find_member", {"users": []}, None, sends=['"include_deleted":true', '"search_term"']),
+    Example(
         "search", {"users": [FLAT]}, [MEMBER], arguments=("ada",), sends=['"search_term":"ada"}']
     ),
     # ------------------------------------------------------------------ statuses and roles
-    Shown(
+    Example(
         "statuses",
         STATUSES,
         [{"id": "sts_1"}, {"description": "D"}, {"name": "Pending"}],
         sends=["active_only=false"],
     ),
     *(
-        Shown(
+        Example(
             "set_status",
             [STATUSES, FLAT, {"error": "asked once more than needed"}],
             MEMBER,
@@ -269,7 +269,7 @@ DOCUMENTED = (
         )
         for word in ("sts_2", "invitation_sent")
     ),
-    Shown(
+    Example(
         "set_status",
         [STATUSES, {"message": "done"}, FLAT],
         MEMBER,
@@ -280,14 +280,14 @@ DOCUMENTED = (
             "GET https://api.aitronos.com/v1/organizations/ORGANIZATION_ID/users/orgusr_1",
         ],
     ),
-    Shown(
+    Example(
         "set_status",
         STATUSES,
         InvalidArgument,
         arguments=(ADA, "Away"),
-        says="Invitation Sent, Pending",
+        error_contains="Invitation Sent, Pending",
     ),
-    Shown(
+    Example(
         "roles",
         {
             "roles": [
@@ -304,22 +304,22 @@ DOCUMENTED = (
             {"description": "(allows: x)"},
         ],
     ),
-    Shown(
+    Example(
         "access",
         [FLAT, {"roles": []}],
         [{"role": {"id": "role_1", "name": "Member"}}],
         several=True,
     ),
-    Shown(
+    Example(
         "access",
         [FLAT, {"roles": [{"id": "role_1", "name": "Member", "description": "D"}]}],
         [{"role": {"description": "D"}}],
         several=True,
     ),
-    Shown("access", PERSON, []),
-    Shown("unassign_role", {}, None, sends=["DELETE", "/roles/r-1/members/u-1"]),
+    Example("access", PERSON, []),
+    Example("unassign_role", {}, None, sends=["DELETE", "/roles/r-1/members/u-1"]),
     # ------------------------------------------------------------------ many at once
-    Shown(
+    Example(
         "bulk_resend",
         {
             "success_count": 2,
@@ -334,32 +334,41 @@ DOCUMENTED = (
         arguments=(["usr_1"],),
         sends=['"user_ids":["usr_1"]'],
     ),
-    Shown("bulk_resend", {"success_count": 2}, {"sent": 2, "failed": 0}, arguments=([],)),
-    Shown("bulk_resend", {"success_count": 1000}, {"sent": 1000}, arguments=(["u"] * 1000,)),
-    Shown(
-        "bulk_resend", {}, InvalidArgument, arguments=(["u"] * 1001,), says="too many for one bulk"
+    Example("bulk_resend", {"success_count": 2}, {"sent": 2, "failed": 0}, arguments=([],)),
+    Example("bulk_resend", {"success_count": 1000}, {"sent": 1000}, arguments=(["u"] * 1000,)),
+    Example(
+        "bulk_resend",
+        {},
+        InvalidArgument,
+        arguments=(["u"] * 1001,),
+        error_contains="too many for one bulk",
     ),
     # ------------------------------------------------------------------ errors
     *(
-        Shown("get_member", {"error": {"message": words}}, Conflict, status=status)
+        Example("get_member", {"error": {"message": words}}, Conflict, status=status)
         for status in (400, 422)
         for words in OVER
     ),
-    Shown("get_member", {"error": {"message": "No"}}, Exception, status=403, says="Admin's"),
+    Example(
+        "get_member", {"error": {"message": "No"}}, Exception, status=403, error_contains="Admin's"
+    ),
     *(
-        Shown(
+        Example(
             "get_member",
             {"error": {"message": "No", "code": code}},
             Exception,
             status=403,
-            says=says,
+            error_contains=error_contains,
         )
-        for code, says in (("INSUFFICIENT_PERMISSIONS", "Admin's"), ("LOCKED", "allowed to do"))
+        for code, error_contains in (
+            ("INSUFFICIENT_PERMISSIONS", "Admin's"),
+            ("LOCKED", "allowed to do"),
+        )
     ),
     # ------------------------------------------------------------------ accounts
-    Shown("organization", {"name": "Works"}, "Works", sends=["'X-API-Key': 'API_KEY'"]),
+    Example("organization", {"name": "Works"}, "Works", sends=["'X-API-Key': 'API_KEY'"]),
     *(
-        Shown("organization", {"name": "Works"}, "Works", settings=settings, sends=sends)
+        Example("organization", {"name": "Works"}, "Works", settings=settings, sends=sends)
         for settings, sends in (
             ({"token": None, "credential": "bearer"}, ["'Authorization': 'Bearer API_KEY'"]),
             ({"api_key": None}, ["'Authorization': 'Bearer TOKEN'"]),
@@ -371,8 +380,8 @@ DOCUMENTED = (
         )
     ),
     *(
-        Shown("organization", {}, ConfigError, settings=settings, says=says)
-        for settings, says in (
+        Example("organization", {}, ConfigError, settings=settings, error_contains=error_contains)
+        for settings, error_contains in (
             ({"api_key": None, "token": None}, "FREDDY_API_KEY"),
             ({"credential": "bearer"}, "set only one"),
         )
@@ -385,23 +394,23 @@ class Aitronoses(ProviderSuite):
     role = "Member"
 
     @classmethod
-    def detour(cls, guide: Guide, member: Member) -> None:
-        found = [one.id for one in guide.take("search", member.email).items]
+    def extra_operations(cls, runner: Runner, member: Member) -> None:
+        found = [one.id for one in runner.run("search", member.email).items]
         assert found == [member.id]
-        statuses = guide.take("statuses")
-        assert guide.take("set_status", member, "Inactive").state == "suspended"
+        statuses = runner.run("statuses")
+        assert runner.run("set_status", member, "Inactive").state == "suspended"
         active = next(status for status in statuses if status.name == "Active")
-        run, provider = guide.scene.run, guide.scene.provider
+        run, provider = runner.harness.run, runner.harness.provider
         assert isinstance(provider, Aitronos)
         assert run(provider.set_status(member, active)).state == "active"
-        invited = guide.scene.invitation("eve")
-        assert guide.take("bulk_resend", [str(invited.user_id)]).sent == 1
-        told = guide.take("validate_key", invited.key)
+        invited = runner.harness.invitation("eve")
+        assert runner.run("bulk_resend", [str(invited.user_id)]).sent == 1
+        told = runner.run("validate_key", invited.key)
         assert (told.email, told.key) == (invited.email, invited.key)
         run(provider.remove(member))
         deleted = run(provider.search(member.email or "", include_deleted=True)).items
         assert [one.state for one in deleted] == ["removed"]
-        guide.take("restore", member)
+        runner.run("restore", member)
 
 
 class TestAitronos(Aitronoses):

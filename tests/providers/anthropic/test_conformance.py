@@ -22,7 +22,7 @@ from guestlist.errors import (
 )
 from guestlist.models import Member, NewInvitation, Role
 from guestlist_anthropic.sandbox import AnthropicService
-from pytest_guestlist.conformance import ProviderSuite, Shown
+from pytest_guestlist.conformance import Example, ProviderSuite
 
 INVITE: dict[str, Any] = {
     "id": "invite_015gWxCN9Hfg2QhZwTK7Mdeu",
@@ -79,25 +79,25 @@ DATES = ("2025-02-01", "2025-01-01")
 
 
 def refused(
-    code: str | None, means: type[GuestlistError], status: int = 400, says: str = ""
-) -> Shown:
+    code: str | None, means: type[GuestlistError], status: int = 400, error_contains: str = ""
+) -> Example:
     details = {"details": {"error_code": code}} if code else {}
     error = {"type": "invalid_request_error", "message": "No, thank you", **details}
     body = {"type": "error", "error": error, "request_id": "req_1"}
-    return Shown("remove", body, means, status=status, says=says)
+    return Example("remove", body, means, status=status, error_contains=error_contains)
 
 
 DOCUMENTED = (
-    Shown(
+    Example(
         "invite",
         INVITE,
         READ,
         arguments=(NewInvitation(email="user@emaildomain.com", roles=(Role(id="user"),)),),
         sends=['{"email":"user@emaildomain.com","role":"user"}', "2026-10-21", "x-api-key"],
     ),
-    Shown("get_invitation", INVITE, READ),
+    Example("get_invitation", INVITE, READ),
     *(
-        Shown("get_invitation", INVITE | {"status": word}, {"state": state, "raw_state": word})
+        Example("get_invitation", INVITE | {"status": word}, {"state": state, "raw_state": word})
         for word, state in (
             ("accepted", "accepted"),
             ("expired", "expired"),
@@ -105,53 +105,53 @@ DOCUMENTED = (
             ("Pending", "unknown"),
         )
     ),
-    Shown(
+    Example(
         "get_invitation",
         INVITE | {"status": "accepted", "accepted_at": "2024-11-01T00:00:00Z"},
         {"responded_at": "2024-11-01T00:00:00+00:00"},
     ),
-    Shown("get_invitation", INVITE | {"role": "new_role"}, {"roles": ["new_role"]}),
-    Shown(
+    Example("get_invitation", INVITE | {"role": "new_role"}, {"roles": ["new_role"]}),
+    Example(
         "invitations",
         page(INVITE, more=True),
         {"items": [READ], "next": INVITE["id"]},
         arguments=("invite_7",),
         sends=["after_id=invite_7", "limit=1000"],
     ),
-    Shown("invitations", page(INVITE), {"items": [READ], "next": None}),
-    Shown(
+    Example("invitations", page(INVITE), {"items": [READ], "next": None}),
+    Example(
         "find_invitation",
         page(INVITE | {"id": "late", "status": "expired", "invited_at": None}, INVITE),
         READ,
         arguments=("USER@emaildomain.com",),
         sends=["email=USER%40emaildomain.com"],
     ),
-    Shown(
+    Example(
         "find_invitation",
         page(*(INVITE | {"id": at, "status": "expired", "invited_at": at} for at in DATES)),
         {"id": "2025-02-01"},
         arguments=("user@emaildomain.com",),
     ),
-    Shown("find_invitation", page(INVITE), None, arguments=("other@emaildomain.com",)),
-    Shown("get_member", [USER, page(WORKSPACE), page(IN_IT)], MEMBER, several=True),
-    Shown(
+    Example("find_invitation", page(INVITE), None, arguments=("other@emaildomain.com",)),
+    Example("get_member", [USER, page(WORKSPACE), page(IN_IT)], MEMBER, several=True),
+    Example(
         "get_member",
         [USER, page(WORKSPACE), page(IN_IT | {"user_id": "user_2"})],
         {"roles": ["developer"]},
         several=True,
     ),
-    Shown("get_member", USER, {"roles": ["developer"]}, settings={"workspaces": False}),
-    Shown(
+    Example("get_member", USER, {"roles": ["developer"]}, settings={"workspaces": False}),
+    Example(
         "get_member",
         [USER, page(WORKSPACE, WORKSPACE | {"id": "wrkspc_2"}), page(IN_IT)],
         {"roles": ["developer", "wrkspc_1/workspace_admin", "wrkspc_2/workspace_admin"]},
         several=True,
     ),
     *(
-        Shown("revoke", INVITE | {"status": word}, Conflict, says="only a pending one")
+        Example("revoke", INVITE | {"status": word}, Conflict, error_contains="only a pending one")
         for word in ("accepted", "expired", "deleted")
     ),
-    Shown(
+    Example(
         "assign_role",
         [page(IN_IT), IN_IT],
         None,
@@ -162,14 +162,14 @@ DOCUMENTED = (
         ),
         sends=[f"/members/{USER['id']}", '{"workspace_role":"workspace_developer"}'],
     ),
-    Shown(
+    Example(
         "members",
         [page(WORKSPACE), page(IN_IT), page(USER)],
         {"items": [MEMBER], "next": None},
         several=True,
         sends=["/workspaces/wrkspc_1/members?limit=1000"],
     ),
-    Shown(
+    Example(
         "roles",
         EMPTY,
         {
@@ -186,7 +186,7 @@ DOCUMENTED = (
             ]
         },
     ),
-    Shown(
+    Example(
         "unassign_role",
         page(IN_IT),
         None,
@@ -195,21 +195,21 @@ DOCUMENTED = (
             Role(id="wrkspc_1", kind="workspace"),
         ),
     ),
-    refused("already_member", Conflict, says="code already_member"),
+    refused("already_member", Conflict, error_contains="code already_member"),
     refused("invite_already_exists", Conflict),
-    refused("org_member_limit_exceeded", SeatLimit, says="Pending invites count"),
-    refused("workspace_member_limit_exceeded", Forbidden, says="workspace"),
-    refused("cannot_remove_last_member", Conflict, says="Add another member first"),
+    refused("org_member_limit_exceeded", SeatLimit, error_contains="Pending invites count"),
+    refused("workspace_member_limit_exceeded", Forbidden, error_contains="workspace"),
+    refused("cannot_remove_last_member", Conflict, error_contains="Add another member first"),
     refused("concurrent_membership_change", RateLimited, status=409),
-    refused("email_domain_not_allowed", Forbidden, says="allowed email domains"),
-    refused("cannot_invite_emails_with_unverified_domains", Forbidden, says="Verify"),
-    refused("organization_type_not_supported", Forbidden, says="workspaces = false"),
-    refused("organization_on_hold", Forbidden, says="appeal"),
-    refused("a_new_code", Rejected, says="No, thank you"),
-    refused(None, Rejected, says="No, thank you"),
+    refused("email_domain_not_allowed", Forbidden, error_contains="allowed email domains"),
+    refused("cannot_invite_emails_with_unverified_domains", Forbidden, error_contains="Verify"),
+    refused("organization_type_not_supported", Forbidden, error_contains="workspaces = false"),
+    refused("organization_on_hold", Forbidden, error_contains="appeal"),
+    refused("a_new_code", Rejected, error_contains="No, thank you"),
+    refused(None, Rejected, error_contains="No, thank you"),
     refused(None, NotFound, status=404),
-    refused(None, Unauthorized, status=401, says="Use an Admin API key"),
-    refused(None, Forbidden, status=403, says="write:members"),
+    refused(None, Unauthorized, status=401, error_contains="Use an Admin API key"),
+    refused(None, Forbidden, status=403, error_contains="write:members"),
 )
 
 

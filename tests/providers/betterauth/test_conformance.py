@@ -17,7 +17,7 @@ from guestlist.provider import Provider
 from guestlist_betterauth import BetterAuth
 from guestlist_betterauth.provider import CUT_OFF
 from guestlist_betterauth.sandbox import BetterAuthService
-from pytest_guestlist.conformance import ProviderSuite, Setting, Shown
+from pytest_guestlist.conformance import Backend, Example, ProviderSuite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,17 +65,19 @@ OF_THE_ORGANIZATION = "organizationId=ORGANIZATION_ID"
 IN_THE_ORGANIZATION = '"organizationId":"ORGANIZATION_ID"'
 
 
-def refused(code: str, means: type[Exception], status: int = 400, says: str = "") -> Shown:
+def refused(
+    code: str, means: type[Exception], status: int = 400, error_contains: str = ""
+) -> Example:
     body = {"code": code, "message": "No"}
-    return Shown("remove", body, means, status=status, says=says)
+    return Example("remove", body, means, status=status, error_contains=error_contains)
 
 
 DOCUMENTED = (
-    Shown("invitations", [RAW], [READ], sends=[OF_THE_ORGANIZATION]),
-    Shown("invitations", [RAW] * 99, {"cut_off": None}),
-    Shown("invitations", [RAW] * 100, {"cut_off": CUT_OFF}),
+    Example("invitations", [RAW], [READ], sends=[OF_THE_ORGANIZATION]),
+    Example("invitations", [RAW] * 99, {"cut_off": None}),
+    Example("invitations", [RAW] * 100, {"cut_off": CUT_OFF}),
     *(
-        Shown("invitations", [RAW | {"status": word}], [{"state": state, "raw_state": word}])
+        Example("invitations", [RAW | {"status": word}], [{"state": state, "raw_state": word}])
         for word, state in (
             ("accepted", "accepted"),
             ("rejected", "declined"),
@@ -83,49 +85,66 @@ DOCUMENTED = (
             ("Pending", "unknown"),
         )
     ),
-    Shown(
+    Example(
         "invite", RAW | {"role": ""}, {"roles": []}, sends=[IN_THE_ORGANIZATION, '"role":["r-1"]']
     ),
-    Shown(
+    Example(
         "members", {"members": [PERSON], "total": 1}, {"items": [MEMBER], "next": None, "total": 1}
     ),
-    Shown(
+    Example(
         "members",
         {"members": [PERSON], "total": 9},
         {"items": [MEMBER], "next": "8/9"},
         arguments=("7",),
         sends=["offset=7", "limit=500", "sortBy=createdAt"],
     ),
-    Shown("members", {"members": [], "total": 9}, {"items": [], "next": None}, sends=["offset=0"]),
-    Shown("get_member", {"members": [PERSON]}, MEMBER, sends=["filterField=id", "filterValue=m-1"]),
-    Shown("roles", {}, [{"id": "owner", "name": "owner"}, {"id": "admin"}, {"id": "member"}]),
-    Shown("unassign_role", {"members": [PERSON | {"role": "r-1"}]}, Conflict, says="only role"),
-    Shown("organization", [{"id": "ORGANIZATION_ID", "name": "Works"}], "Works"),
-    Shown(
+    Example(
+        "members", {"members": [], "total": 9}, {"items": [], "next": None}, sends=["offset=0"]
+    ),
+    Example(
+        "get_member", {"members": [PERSON]}, MEMBER, sends=["filterField=id", "filterValue=m-1"]
+    ),
+    Example("roles", {}, [{"id": "owner", "name": "owner"}, {"id": "admin"}, {"id": "member"}]),
+    Example(
+        "unassign_role",
+        {"members": [PERSON | {"role": "r-1"}]},
+        Conflict,
+        error_contains="only role",
+    ),
+    Example("organization", [{"id": "ORGANIZATION_ID", "name": "Works"}], "Works"),
+    Example(
         "organization",
         [{"id": "o2", "name": "Works"}],
         NotFound,
-        says="The owner's organizations: Works (o2).",
+        error_contains="The owner's organizations: Works (o2).",
     ),
-    Shown("organization", [], NotFound, says="The owner's organizations: none."),
+    Example("organization", [], NotFound, error_contains="The owner's organizations: none."),
     refused("USER_IS_ALREADY_INVITED_TO_THIS_ORGANIZATION", Conflict),
     refused("USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION", Conflict),
     refused("YOU_CANNOT_LEAVE_THE_ORGANIZATION_AS_THE_ONLY_OWNER", Conflict),
     refused("YOU_CANNOT_LEAVE_THE_ORGANIZATION_WITHOUT_AN_OWNER", Conflict),
-    refused("INVITATION_LIMIT_REACHED", Rejected, says="invitationLimit"),
-    refused("INVITATION_LIMIT_REACHED", Forbidden, status=403, says="invitationLimit"),
+    refused("INVITATION_LIMIT_REACHED", Rejected, error_contains="invitationLimit"),
+    refused("INVITATION_LIMIT_REACHED", Forbidden, status=403, error_contains="invitationLimit"),
     refused("INVITATION_NOT_FOUND", NotFound),
-    refused("MEMBER_NOT_FOUND", NotFound, says="organization_id"),
-    refused("ROLE_NOT_FOUND", Rejected, says="role_names"),
-    refused("YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_MEMBER", Forbidden, status=401, says="owner's"),
-    Shown("invite", {"message": "ROLE_NOT_FOUND: x"}, Rejected, status=400, says="role_names"),
-    Shown("invite", {"message": "No"}, Unauthorized, status=401, says="new token"),
-    Shown("invite", {"message": "No"}, NotFound, status=404, says="mount path"),
-    Shown("invite", {"message": "No"}, Rejected, status=400, says="No"),
+    refused("MEMBER_NOT_FOUND", NotFound, error_contains="organization_id"),
+    refused("ROLE_NOT_FOUND", Rejected, error_contains="role_names"),
+    refused(
+        "YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_MEMBER", Forbidden, status=401, error_contains="owner's"
+    ),
+    Example(
+        "invite",
+        {"message": "ROLE_NOT_FOUND: x"},
+        Rejected,
+        status=400,
+        error_contains="role_names",
+    ),
+    Example("invite", {"message": "No"}, Unauthorized, status=401, error_contains="new token"),
+    Example("invite", {"message": "No"}, NotFound, status=404, error_contains="mount path"),
+    Example("invite", {"message": "No"}, Rejected, status=400, error_contains="No"),
 )
 
 
-class RealSetting(Setting):
+class RealBackend(Backend):
     """An organization on the real server. Time passes by moving its invitations into the past."""
 
     source = "better-auth 1.6.25"
@@ -185,8 +204,8 @@ class OnTheRealServer(ProviderSuite):
     role = "member"
     organize: ClassVar[Callable[[], Any]]
 
-    def setting(self) -> Setting:
-        return RealSetting(type(self).organize())
+    def backend(self) -> Backend:
+        return RealBackend(type(self).organize())
 
 
 @pytest.mark.proof  # what is recorded from that server is replayed below

@@ -7,7 +7,7 @@ from typing import ClassVar
 from guestlist.models import Member
 from guestlist_github.sandbox import PERSON_URLS, GitHubService
 from pytest_guestlist.conformance import ProviderSuite
-from pytest_guestlist.conformance.tour import Guide
+from pytest_guestlist.conformance.walkthrough import Runner
 
 URLS = ("repositories", "following", "gists", "starred", "events", "hooks", "issues", "members")
 MORE_URLS = ("html", "avatar", "invitation_teams", "documentation", "organization")
@@ -22,5 +22,5 @@ class TestSandbox(ProviderSuite):
     )
 
     @classmethod
-    def detour(cls, guide: Guide, member: Member) -> None:
-        assert guide.take("outside_collaborators").items
+    def extra_operations(cls, runner: Runner, member: Member) -> None:
+        assert runner.run("outside_collaborators").items

@@ -30,7 +30,7 @@ from guestlist.models import Member, NewInvitation, Outcome, RemoveOutcome, Role
 from guestlist.provider import Response
 from guestlist_github import GitHub, GitHubOptions
 from guestlist_github.sandbox import OWNER_TOKEN, GitHubService
-from pytest_guestlist.conformance import SandboxSetting
+from pytest_guestlist.conformance import SandboxBackend
 from pytest_guestlist.conformance.clients import WiredGuestlist
 
 ADA, BOB = "ada@example.com", "bob@example.com"
@@ -42,15 +42,15 @@ class Home:
     """An organization in this process, in virtual time."""
 
     def __init__(self, **switches: str) -> None:
-        self.setting = SandboxSetting(GitHubService, GitHub, **switches)
-        self.service: Any = self.setting.service
-        self.wire = self.setting.wire()
+        self.backend = SandboxBackend(GitHubService, GitHub, **switches)
+        self.service: Any = self.backend.service
+        self.wire = self.backend.wire()
         self.sent: list[tuple[str, str]] = []
         self.statuses: Counter[int] = Counter()
         self.guests = WiredGuestlist(
-            {"github": self.setting.provider()},
+            {"github": self.backend.provider()},
             transport=self,
-            clock=self.setting.clock,
+            clock=self.backend.clock,
             budget=Budget(total=4 * 86400.0),
         )
 
@@ -74,7 +74,7 @@ class Home:
         return login
 
     def emails(self, address: str) -> int:
-        return self.setting.emails(address)
+        return self.backend.emails(address)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_nobody_is_invited_twice(duplicates: str, expired: str) -> None:
     assert "refused the invitation: A user with this email" in again.warnings[0]
     home.guests.invite(BOB)
     assert home.guests.invite(BOB).outcome is Outcome.ALREADY_INVITED
-    home.setting.forward(timedelta(days=8))
+    home.backend.forward(timedelta(days=8))
     assert home.guests.status(BOB).state is State.EXPIRED
     assert home.guests.invite(BOB).outcome is Outcome.INVITED
     assert (home.emails(ADA), home.emails(BOB)) == (1, 2)
@@ -120,7 +120,7 @@ def test_an_address_that_no_list_shows_is_unknown_and_never_gone(home: Home) -> 
 
 def test_an_expired_invitation_does_not_prove_that_a_person_is_no_member(home: Home) -> None:
     home.guests.invite(ADA)
-    home.setting.forward(timedelta(days=8))
+    home.backend.forward(timedelta(days=8))
     assert home.guests.status(ADA).state is State.EXPIRED
     for verb in (home.guests.remove, home.guests.access):
         with pytest.raises(Conflict, match="it is unknown whether"):
@@ -377,7 +377,7 @@ def test_a_bulk_that_others_disturb_waits(status: str, sent: str) -> None:
         home.service.creations.take(OWNER_TOKEN, home.service.clock.seconds())
     assert home.guests.invite(ADA).outcome is Outcome.INVITED
     assert home.statuses[int(status)] == 1
-    assert home.setting.clock.now() - NOW >= timedelta(seconds=59)
+    assert home.backend.clock.now() - NOW >= timedelta(seconds=59)
     assert home.emails(ADA) == 1
 
 
@@ -387,7 +387,7 @@ def test_a_bulk_of_500_meets_no_limit() -> None:
         home.guests.call(GitHub.invite, NewInvitation(email=f"p{number}@example.com"))
     assert home.statuses == {201: 500}
     assert len(home.service.outbox.emails) == 500
-    assert home.setting.clock.now() - NOW < timedelta(hours=25)
+    assert home.backend.clock.now() - NOW < timedelta(hours=25)
 
 
 def test_a_young_organization_has_50_invitations_a_day() -> None:

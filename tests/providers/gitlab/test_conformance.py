@@ -23,7 +23,7 @@ from guestlist.provider import Request
 from guestlist_gitlab import GitLab, GitLabOptions
 from guestlist_gitlab.provider import custom, level
 from guestlist_gitlab.sandbox import GitLabService
-from pytest_guestlist.conformance import ProviderSuite, Shown
+from pytest_guestlist.conformance import Example, ProviderSuite
 
 RAW: dict[str, Any] = {  # docs.gitlab.com/api/invitations
     "id": 1,
@@ -82,19 +82,28 @@ GROUP: dict[str, Any] = {"group": "55", "project": None}
 PROJECT: dict[str, Any] = {"group": None, "project": "my/site"}
 
 
-def refused(message: Any, means: type[Exception], says: str, **more: Any) -> Shown:
+def refused(message: Any, means: type[Exception], error_contains: str, **more: Any) -> Example:
     """Returns an error in a 201."""
     body = {"status": "error", "message": message, **more}
-    return Shown("invite", body, means, status=201, says=says, settings=GROUP)
+    return Example("invite", body, means, status=201, error_contains=error_contains, settings=GROUP)
 
 
-def answered(status: int, body: Any, means: type[Exception], says: str, **more: Any) -> Shown:
+def answered(
+    status: int, body: Any, means: type[Exception], error_contains: str, **more: Any
+) -> Example:
     """Returns an error with the status of one."""
-    return Shown("remove", body, means, status=status, says=says, **{"settings": GROUP, **more})
+    return Example(
+        "remove",
+        body,
+        means,
+        status=status,
+        error_contains=error_contains,
+        **{"settings": GROUP, **more},
+    )
 
 
 DOCUMENTED = (
-    Shown(
+    Example(
         "invite",
         [SUCCESS, [RAW]],
         READ,
@@ -109,7 +118,7 @@ DOCUMENTED = (
         arguments=(NEW,),
         settings=GROUP,
     ),
-    Shown(
+    Example(
         "invite",
         [SUCCESS, []],
         {"id": None, "state": "accepted", "basis": "inferred", "email": "ada@example.com"},
@@ -117,14 +126,14 @@ DOCUMENTED = (
         settings=PROJECT,
         sends=["/api/v4/projects/my%2Fsite/invitations"],
     ),
-    Shown(
+    Example(
         "invite",
         {"queued_users": QUEUED, "status": "success"},
         {"id": None, "state": "awaiting_approval", "roles": ["30"], "basis": "reported"},
         arguments=(NEW,),
         settings=GROUP,
     ),
-    Shown(
+    Example(
         "invite",
         PERSON,
         MEMBER,
@@ -133,15 +142,15 @@ DOCUMENTED = (
         sends=["POST", "/groups/55/members", '"username":"john_doe"'],
         settings=GROUP,
     ),
-    Shown(
+    Example(
         "invite",
         {"message": QUEUED},
         {"state": "awaiting_approval"},
         arguments=(NEW.model_copy(update={"login": "username_1"}),),
         settings=GROUP,
     ),
-    Shown("invite", {"status": "done"}, MalformedResponse, settings=GROUP, says="done"),
-    Shown(
+    Example("invite", {"status": "done"}, MalformedResponse, settings=GROUP, error_contains="done"),
+    Example(
         "invite",
         [[AUDITOR], SUCCESS, [RAW]],
         {"roles": [], "state": "pending"},
@@ -177,7 +186,7 @@ DOCUMENTED = (
     refused("Invite limit of 20 per day exceeded.", Rejected, "tomorrow"),
     refused({"a": "not authorized to create member"}, Forbidden, "Owner"),
     refused("Emails cannot be blank", Rejected, "Emails cannot be blank"),
-    Shown(
+    Example(
         "invite",
         [SUCCESS, [RAW]],
         READ,
@@ -188,7 +197,7 @@ DOCUMENTED = (
         sends=['"expires_at":"2027-01-31"'],
         settings=GROUP,
     ),
-    Shown(
+    Example(
         "change_invitation",
         {},
         Conflict,
@@ -196,10 +205,10 @@ DOCUMENTED = (
             Invitation(id=None, email="ada@example.com", state=State.PENDING),
             (CUSTOM,),
         ),
-        says="cannot give a custom role",
+        error_contains="cannot give a custom role",
         settings=GROUP,
     ),
-    Shown(
+    Example(
         "invite",
         [SUCCESS, [RAW]],
         {"state": "pending"},
@@ -214,8 +223,8 @@ DOCUMENTED = (
     answered(409, {"message": {"a": "taken"}}, Conflict, "a: taken"),
     answered(422, {"message": {"a": ["taken"]}}, Rejected, "a: taken"),
     answered(400, {"error": {"a": "wrong"}}, Rejected, "a: wrong"),
-    Shown("organization", {"name": "Works"}, "Works", settings=GROUP),
-    Shown(
+    Example("organization", {"name": "Works"}, "Works", settings=GROUP),
+    Example(
         "assign_role",
         PERSON,
         None,
@@ -223,8 +232,8 @@ DOCUMENTED = (
         sends=['{"access_level":30} '],
         settings=GROUP,
     ),
-    Shown("find_invitation", [RAW], READ, settings=GROUP, sends=["query=ada%40example.com"]),
-    Shown(
+    Example("find_invitation", [RAW], READ, settings=GROUP, sends=["query=ada%40example.com"]),
+    Example(
         "find_invitation",
         [[], [RAW | {"invite_email": "Ada@Example.com"}]],
         {"email": "Ada@Example.com"},
@@ -233,8 +242,8 @@ DOCUMENTED = (
         sends=["query=ada%40example.com", "query=Ada%40Example.com"],
         settings=GROUP,
     ),
-    Shown("find_invitation", [RAW | {"invite_email": "b@c.example"}], None, settings=GROUP),
-    Shown(
+    Example("find_invitation", [RAW | {"invite_email": "b@c.example"}], None, settings=GROUP),
+    Example(
         "invitations",
         [RAW],
         {"items": [READ], "next": "2/250/1", "total": 250},
@@ -245,15 +254,15 @@ DOCUMENTED = (
         sends=["/api/v4/groups/55/invitations?per_page=100"],
         settings=GROUP,
     ),
-    Shown("invitations", [RAW], {"next": None, "total": None}, settings=GROUP),
-    Shown(
+    Example("invitations", [RAW], {"next": None, "total": None}, settings=GROUP),
+    Example(
         "change_invitation",
         {"expires_at": "2012-10-22T14:13:35Z", "access_level": 40},
         {"email": "ada@example.com", "roles": ["r-1"]},
         sends=["PUT", "/groups/55/invitations/ada%40example.com", '{"access_level":"r-1"}'],
         settings=GROUP,
     ),
-    Shown(
+    Example(
         "members",
         [PERSON],
         {"items": [MEMBER], "next": None, "total": 1},
@@ -261,7 +270,7 @@ DOCUMENTED = (
         sends=["/api/v4/groups/55/members?per_page=100"],
         settings=GROUP,
     ),
-    Shown(
+    Example(
         "members",
         [PERSON],
         {"next": "4/9/1", "total": 9},
@@ -271,7 +280,7 @@ DOCUMENTED = (
         settings={**PROJECT, "inherited": True},
     ),
     *(
-        Shown("get_member", PERSON | change, MEMBER | means, settings=GROUP)
+        Example("get_member", PERSON | change, MEMBER | means, settings=GROUP)
         for change, means in (
             ({}, {}),
             ({"email": "john@example.com"}, {"email": "john@example.com"}),
@@ -294,22 +303,22 @@ DOCUMENTED = (
             ),
         )
     ),
-    Shown(
+    Example(
         "roles",
         [AUDITOR],
         [*({"id": id} for id in ["0", "5", "10", "15", "20", "25", "30", "40", "50"]), {"id": "2"}],
         settings={**GROUP, "custom_roles": "instance"},
         sends=["GET https", "/api/v4/member_roles"],
     ),
-    Shown(
+    Example(
         "roles",
         {"message": "403 Forbidden"},
         Forbidden,
         status=403,
-        says="GitLab Ultimate",
+        error_contains="GitLab Ultimate",
         settings={**GROUP, "custom_roles": "84"},
     ),
-    Shown(
+    Example(
         "assign_role",
         PERSON,
         None,
@@ -317,8 +326,14 @@ DOCUMENTED = (
         sends=["PUT", "/groups/55/members/2", '{"access_level":30,"member_role_id":null}'],
         settings=GROUP,
     ),
-    Shown("assign_role", {"message": QUEUED}, Conflict, says="Role promotions", settings=GROUP),
-    Shown(
+    Example(
+        "assign_role",
+        {"message": QUEUED},
+        Conflict,
+        error_contains="Role promotions",
+        settings=GROUP,
+    ),
+    Example(
         "access",
         [PERSON | {"access_level": 40}, PERSON],
         [{"direct": True}, {"direct": False}],
@@ -326,14 +341,14 @@ DOCUMENTED = (
         sends=["/groups/55/members/all/m-1", "/groups/55/members/m-1"],
         settings=GROUP,
     ),
-    Shown(
+    Example(
         "organization",
         {"name": "Works", "full_name": "Holding / Works"},
         "Holding / Works",
         sends=["/groups/55?with_projects=false"],
         settings=GROUP,
     ),
-    Shown(
+    Example(
         "organization",
         {"name": "Site", "name_with_namespace": "Works / Site"},
         "Works / Site",

@@ -21,8 +21,8 @@ from guestlist.models import Invitation
 from guestlist.provider import Provider
 from guestlist_keycloak import Keycloak
 from guestlist_keycloak.sandbox import KeycloakService
-from pytest_guestlist.conformance import ProviderSuite, Setting, Shown
-from pytest_guestlist.conformance.setting import SandboxSetting
+from pytest_guestlist.conformance import Backend, Example, ProviderSuite
+from pytest_guestlist.conformance.backend import SandboxBackend
 
 if TYPE_CHECKING:
     from tests.providers.keycloak.conftest import Realm
@@ -76,8 +76,10 @@ ORG = "/admin/realms/REALM/organizations/ORGANIZATION_ID"
 MAPPINGS = "/admin/realms/REALM/users/m-1/role-mappings/realm"
 
 
-def refused(operation: str, status: int, means: type[Exception], says: str, **body: str) -> Shown:
-    return Shown(operation, body, means, status=status, says=says)
+def refused(
+    operation: str, status: int, means: type[Exception], error_contains: str, **body: str
+) -> Example:
+    return Example(operation, body, means, status=status, error_contains=error_contains)
 
 
 def sent(*answers: Any, **more: Any) -> dict[str, Any]:
@@ -85,7 +87,7 @@ def sent(*answers: Any, **more: Any) -> dict[str, Any]:
 
 
 DOCUMENTED = (
-    Shown(
+    Example(
         "fetch_token",
         {"access_token": "t-1", "expires_in": 300, "token_type": "Bearer"},
         {"value": "t-1", "expires_in": 300.0, "scheme": "Bearer"},
@@ -94,36 +96,48 @@ DOCUMENTED = (
             "grant_type=client_credentials&client_id=CLIENT_ID&client_secret=CLIENT_SECRET",
         ],
     ),
-    Shown("organization", {"id": "o", "name": "Works", "enabled": True}, "Works", sends=[ORG]),
-    Shown("organization", {"id": "o", "name": "Works", "enabled": False}, Conflict, says="Enable"),
-    Shown("invitations", [RAW], [READ], sends=[f"{ORG}/invitations?first=0&max=1000"]),
-    Shown("invitations", [RAW | {"status": "EXPIRED"}], [{"state": "expired"}]),
-    Shown("invitations", [RAW | {"status": "Pending"}], [{"state": "unknown"}]),
-    Shown("invitations", [RAW] * 999, {"next": None}),
-    Shown("invitations", [RAW] * 1000, {"next": "1000"}),
-    Shown("invitations", [RAW], {"next": None}, arguments=("1000",), sends=["first=1000&max=1000"]),
-    Shown("get_invitation", RAW, READ, sends=[f"{ORG}/invitations/i-1"]),
-    Shown("get_invitation", RAW | {"organizationId": "another"}, NotFound, says="no invitation"),
-    Shown(
+    Example("organization", {"id": "o", "name": "Works", "enabled": True}, "Works", sends=[ORG]),
+    Example(
+        "organization",
+        {"id": "o", "name": "Works", "enabled": False},
+        Conflict,
+        error_contains="Enable",
+    ),
+    Example("invitations", [RAW], [READ], sends=[f"{ORG}/invitations?first=0&max=1000"]),
+    Example("invitations", [RAW | {"status": "EXPIRED"}], [{"state": "expired"}]),
+    Example("invitations", [RAW | {"status": "Pending"}], [{"state": "unknown"}]),
+    Example("invitations", [RAW] * 999, {"next": None}),
+    Example("invitations", [RAW] * 1000, {"next": "1000"}),
+    Example(
+        "invitations", [RAW], {"next": None}, arguments=("1000",), sends=["first=1000&max=1000"]
+    ),
+    Example("get_invitation", RAW, READ, sends=[f"{ORG}/invitations/i-1"]),
+    Example(
+        "get_invitation",
+        RAW | {"organizationId": "another"},
+        NotFound,
+        error_contains="no invitation",
+    ),
+    Example(
         "find_invitation",
         [RAW | {"email": "grada@example.com"}, RAW | {"id": "i-2", "status": "EXPIRED"}, RAW],
         READ,
         arguments=("Ada@Example.com",),
         sends=["email=Ada%40&max=1000"],
     ),
-    Shown(
+    Example(
         "find_invitation",
         [RAW | {"email": "grada@example.com"}] * 1000,
         MalformedResponse,
-        says="part",
+        error_contains="part",
     ),
-    Shown(
+    Example(
         "find_invitation",
         [RAW | {"email": "ada@bücher.example"}],
         {"email": "ada@bücher.example"},
         arguments=("ada@xn--bcher-kva.example",),
     ),
-    Shown(
+    Example(
         "invite",
         **sent([], None, [RAW]),
         means=READ,
@@ -133,23 +147,27 @@ DOCUMENTED = (
             "application/x-www-form-urlencoded",
         ],
     ),
-    Shown("resend", **sent(None, [RAW]), means=READ, sends=[f"{ORG}/invitations/i-1/resend"]),
-    Shown("members", [PERSON], {"items": [MEMBER], "next": None}, sends=[f"{ORG}/members?first=0"]),
-    Shown("get_member", PERSON | {"enabled": False}, {"state": "suspended"}, sends=["members/m-1"]),
-    Shown("get_member", {"id": "u-2", "username": "bot", "enabled": True}, {"email": None}),
-    Shown(
+    Example("resend", **sent(None, [RAW]), means=READ, sends=[f"{ORG}/invitations/i-1/resend"]),
+    Example(
+        "members", [PERSON], {"items": [MEMBER], "next": None}, sends=[f"{ORG}/members?first=0"]
+    ),
+    Example(
+        "get_member", PERSON | {"enabled": False}, {"state": "suspended"}, sends=["members/m-1"]
+    ),
+    Example("get_member", {"id": "u-2", "username": "bot", "enabled": True}, {"email": None}),
+    Example(
         "find_member",
         [PERSON | {"email": "ada@elsewhere.example"}, {"username": "ada@b"}, PERSON],
         MEMBER,
         arguments=("ADA@example.com",),
         sends=["search=ADA%40"],
     ),
-    Shown("roles", [EDITOR], [{"id": "r-1", "name": "editor", "description": "May edit"}]),
-    Shown("roles", [OFFLINE], [{"description": None, "not_assignable": None}]),
-    Shown(
+    Example("roles", [EDITOR], [{"id": "r-1", "name": "editor", "description": "May edit"}]),
+    Example("roles", [OFFLINE], [{"description": None, "not_assignable": None}]),
+    Example(
         "roles", [DEFAULT], [{"not_assignable": "the server gives it to every user of the realm"}]
     ),
-    Shown(
+    Example(
         "access",
         **sent([EDITOR, DEFAULT], [OFFLINE, EDITOR, DEFAULT]),
         means=[
@@ -205,32 +223,32 @@ DOCUMENTED = (
     refused("get_member", 404, NotFound, "404", error="HTTP 404 Not Found"),
     refused("revoke", 404, NotFound, "not found", errorMessage="Invitation not found"),
     refused("assign_role", 404, NotFound, "Role", error="Role not found"),
-    Shown(
+    Example(
         "invite",
         **sent([], {"errorMessage": "User already has a pending invitation"}),
         means=Conflict,
         status=409,
-        says="wildcards",
+        error_contains="wildcards",
     ),
 )
 
 
-class SandboxWithoutReaders(SandboxSetting):
+class SandboxWithoutReaders(SandboxBackend):
     """No role lets a client read invitations and not send them."""
 
     def read_only(self) -> Provider:
-        self.lacks("no credentials that may read invitations and not send them")
+        self.skip("no credentials that may read invitations and not send them")
 
 
 class OnTheSandbox(ProviderSuite):
     service = KeycloakService
     facts: ClassVar[dict[str, Any]] = {}
     role = "editor"
-    documented: ClassVar[Sequence[Shown]] = DOCUMENTED
+    documented: ClassVar[Sequence[Example]] = DOCUMENTED
     short_page_ends = True
-    origins_are_told = False
+    origins_are_shown = False
 
-    def setting(self) -> Setting:
+    def backend(self) -> Backend:
         return SandboxWithoutReaders(KeycloakService, **self.facts)
 
 
@@ -242,11 +260,11 @@ class TestSandbox(OnTheSandbox):
 class TestNewerSandbox(OnTheSandbox):
     """Version 26.7 returns no links, and needs more roles."""
 
-    documented: ClassVar[Sequence[Shown]] = ()
+    documented: ClassVar[Sequence[Example]] = ()
     facts: ClassVar[dict[str, Any]] = {"profile": "26.7"}
 
 
-class RealSetting(Setting):
+class RealBackend(Backend):
     """A realm on the real server. Invited people have accounts there, so that removing them does
     not delete those. Nothing moves the server's time."""
 
@@ -264,7 +282,7 @@ class RealSetting(Setting):
         return address
 
     def read_only(self) -> Provider:
-        self.lacks("no credentials that may read invitations and not send them")
+        self.skip("no credentials that may read invitations and not send them")
 
     def accept(self, invitation: Invitation) -> None:
         self.realm.accept(str(invitation.email))
@@ -274,7 +292,7 @@ class RealSetting(Setting):
 
     def is_link_of_email(self, invitation: Invitation) -> bool:
         if invitation.link is None:
-            self.lacks("no links outside of emails")
+            self.skip("no links outside of emails")
         return invitation.link.get_secret_value() in self.realm.links_to(str(invitation.email))
 
 
@@ -282,11 +300,11 @@ class OnTheRealServer(ProviderSuite):
     kind = Keycloak
     role = "editor"
     short_page_ends = True
-    origins_are_told = False
-    new_setting: ClassVar[Callable[[], Setting]]
+    origins_are_shown = False
+    new_backend: ClassVar[Callable[[], Backend]]
 
-    def setting(self) -> Setting:
-        return type(self).new_setting()
+    def backend(self) -> Backend:
+        return type(self).new_backend()
 
 
 @pytest.mark.proof  # what is recorded from that server is replayed below
@@ -294,7 +312,7 @@ class TestRealServer(OnTheRealServer):
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
     def started(cls, new_realm: Callable[[], Realm], version: str) -> None:
-        cls.new_setting = lambda: RealSetting(new_realm(), version)
+        cls.new_backend = lambda: RealBackend(new_realm(), version)
 
 
 class TestRecorded(OnTheRealServer):
@@ -306,4 +324,4 @@ class TestRecorded(OnTheRealServer):
         if request.config.getoption("--guestlist-record"):
             new_realm = request.getfixturevalue("new_realm")
             version = request.getfixturevalue("version")
-            cls.new_setting = lambda: RealSetting(new_realm(), version)
+            cls.new_backend = lambda: RealBackend(new_realm(), version)

@@ -12,7 +12,7 @@ import pytest
 from guestlist.errors import Conflict, Forbidden, NotFound, RateLimited, Rejected, Unauthorized
 from guestlist.models import Member, NewInvitation, Role
 from guestlist_openai.sandbox import OpenAIService
-from pytest_guestlist.conformance import ProviderSuite, Shown
+from pytest_guestlist.conformance import Example, ProviderSuite
 
 INVITE: dict[str, Any] = {
     "object": "organization.invite",
@@ -90,9 +90,11 @@ def ordered(*roles: Role) -> tuple[NewInvitation]:
     return (NewInvitation(email="anotheruser@example.com", roles=roles),)
 
 
-def refused(status: int, means: type[Exception], says: str = "", message: str = "No") -> Shown:
+def refused(
+    status: int, means: type[Exception], error_contains: str = "", message: str = "No"
+) -> Example:
     error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
-    return Shown("remove", {"error": error}, means, status=status, says=says)
+    return Example("remove", {"error": error}, means, status=status, error_contains=error_contains)
 
 
 READER = Role(id="reader")
@@ -100,7 +102,7 @@ MISSING = "You have insufficient permissions. Missing scopes: api.management.rea
 NOWHERE = '"projects":[]'
 
 DOCUMENTED = (
-    Shown(
+    Example(
         "invite",
         INVITE,
         READ,
@@ -115,28 +117,28 @@ DOCUMENTED = (
             "Bearer ",
         ],
     ),
-    Shown("invite", PLAIN, {"roles": ["reader"]}, arguments=ordered(READER), sends=[NOWHERE]),
-    Shown("get_invitation", PLAIN, {"roles": ["reader"]}),
+    Example("invite", PLAIN, {"roles": ["reader"]}, arguments=ordered(READER), sends=[NOWHERE]),
+    Example("get_invitation", PLAIN, {"roles": ["reader"]}),
     *(
-        Shown("get_invitation", PLAIN | {"status": word}, {"state": state, "raw_state": word})
+        Example("get_invitation", PLAIN | {"status": word}, {"state": state, "raw_state": word})
         for word, state in (
             ("accepted", "accepted"),
             ("expired", "expired"),
             ("deleted", "unknown"),
         )
     ),
-    Shown(
+    Example(
         "get_invitation",
         PLAIN | {"accepted_at": 1711471533},
         {"responded_at": "2024-03-26T16:45:33+00:00"},
     ),
-    Shown("get_invitation", PLAIN | {"expires_at": None}, {"expires_at": None}),
-    Shown(
+    Example("get_invitation", PLAIN | {"expires_at": None}, {"expires_at": None}),
+    Example(
         "get_invitation",
         {name: PLAIN[name] for name in PLAIN if name != "created_at"} | {"invited_at": 1711471533},
         {"created_at": "2024-03-26T16:45:33+00:00"},
     ),
-    Shown(
+    Example(
         "invitations",
         [page(PLAIN, more=True)],
         {"items": [READ | {"roles": ["reader"]}], "next": "invite-def"},
@@ -144,25 +146,27 @@ DOCUMENTED = (
         arguments=("invite-7",),
         sends=["after=invite-7", "limit=100"],
     ),
-    Shown(
+    Example(
         "invitations", [page(INVITE), page(PROJECT)], {"items": [READ], "next": None}, several=True
     ),
-    Shown("revoke", INVITE | {"status": "accepted"}, Conflict, says="cannot be deleted"),
-    Shown("get_member", [USER, page(PROJECT), page(IN_IT)], MEMBER, several=True),
-    Shown(
+    Example(
+        "revoke", INVITE | {"status": "accepted"}, Conflict, error_contains="cannot be deleted"
+    ),
+    Example("get_member", [USER, page(PROJECT), page(IN_IT)], MEMBER, several=True),
+    Example(
         "get_member",
         [USER, page(PROJECT), page(IN_IT | {"role": "member"})],
         {"roles": ["owner", "project-abc"]},
         several=True,
     ),
-    Shown(
+    Example(
         "get_member",
         USER | {"email": None, "name": None, "role": None, "is_service_account": True},
         {"email": None, "name": None, "roles": [], "service": True},
         settings=ALONE,
     ),
     *(
-        Shown(
+        Example(
             "get_member",
             USER | {"user": {"object": "user", "id": "user_abc", **locked}},
             {"state": state},
@@ -175,13 +179,13 @@ DOCUMENTED = (
             ({"banned": None, "enabled": None}, "active"),
         )
     ),
-    Shown(
+    Example(
         "get_member",
         [USER, page(PROJECT, PROJECT | {"id": "project-b"}), page(IN_IT)],
         {"roles": ["owner", "project-abc/owner", "project-b/owner"]},
         several=True,
     ),
-    Shown(
+    Example(
         "assign_role",
         [page(IN_IT), IN_IT],
         None,
@@ -192,14 +196,14 @@ DOCUMENTED = (
         ),
         sends=["/users/user_abc", '{"role":"member"}'],
     ),
-    Shown(
+    Example(
         "members",
         [page(PROJECT), page(IN_IT), page(USER)],
         {"items": [MEMBER], "next": None},
         several=True,
         sends=["/projects/project-abc/users?limit=100"],
     ),
-    Shown(
+    Example(
         "find_member",
         page(USER | {"id": "user_b", "email": None}, USER),
         {"id": "user_abc"},
@@ -207,8 +211,8 @@ DOCUMENTED = (
         settings=ALONE,
         sends=["emails%5B%5D=USER%40example.com"],
     ),
-    Shown("find_member", page(USER), None, arguments=("other@example.com",), settings=ALONE),
-    Shown(
+    Example("find_member", page(USER), None, arguments=("other@example.com",), settings=ALONE),
+    Example(
         "roles",
         page(PROJECT),
         {
@@ -220,7 +224,7 @@ DOCUMENTED = (
             ]
         },
     ),
-    Shown(
+    Example(
         "unassign_role",
         page(IN_IT),
         None,
@@ -229,14 +233,14 @@ DOCUMENTED = (
             Role(id="project-abc", kind="project"),
         ),
     ),
-    Shown("organization", page(), "org-x", headers={"openai-organization": "org-x"}),
-    Shown("organization", page(), "an organization on OpenAI"),
-    refused(400, Rejected, says="No"),
+    Example("organization", page(), "org-x", headers={"openai-organization": "org-x"}),
+    Example("organization", page(), "an organization on OpenAI"),
+    refused(400, Rejected, error_contains="No"),
     refused(404, NotFound),
-    refused(401, Unauthorized, says="Use an Admin API key"),
-    refused(401, Forbidden, says="under Organization Administration", message=MISSING),
-    refused(403, Forbidden, says="under Organization Administration", message=MISSING),
-    Shown("remove", {"error": MISSING}, Forbidden, status=401, says="Missing scopes"),
+    refused(401, Unauthorized, error_contains="Use an Admin API key"),
+    refused(401, Forbidden, error_contains="under Organization Administration", message=MISSING),
+    refused(403, Forbidden, error_contains="under Organization Administration", message=MISSING),
+    Example("remove", {"error": MISSING}, Forbidden, status=401, error_contains="Missing scopes"),
     refused(429, RateLimited),
 )
 

@@ -27,7 +27,7 @@ from guestlist_scim import Scim
 from guestlist_scim.provider import ScimOptions
 from guestlist_scim.sandbox import ScimService
 from pytest_guestlist.clock import VirtualClock
-from pytest_guestlist.conformance import ProviderSuite, Setting, Shown
+from pytest_guestlist.conformance import Backend, Example, ProviderSuite
 
 SERVER = load_default_provider()
 
@@ -69,14 +69,18 @@ def listed(records: list[dict[str, Any]], total: int | None = None) -> dict[str,
     return {"totalResults": len(records) if total is None else total, "Resources": records}
 
 
-def read(user: dict[str, Any], means: Any, **more: Any) -> Shown:
-    return Shown("get_member", USER | user, means, **more)
+def read(user: dict[str, Any], means: Any, **more: Any) -> Example:
+    return Example("get_member", USER | user, means, **more)
 
 
-def refused(kind: str | None, status: int, means: type[Exception], says: str = "") -> Shown:
+def refused(
+    kind: str | None, status: int, means: type[Exception], error_contains: str = ""
+) -> Example:
     body = {"status": str(status), "detail": "No", **({"scimType": kind} if kind else {})}
     settings = {"find_by": ["userName"]}  # so that the first request creates the user
-    return Shown("invite", body, means, status=status, says=says, settings=settings)
+    return Example(
+        "invite", body, means, status=status, error_contains=error_contains, settings=settings
+    )
 
 
 NONE = {"totalResults": 0}
@@ -104,14 +108,14 @@ DOCUMENTED = (
     read({"name": {}, "meta": None}, {"name": None, "joined_at": None}),
     read({}, {"roles": ["g-1"]}, settings={"groups_in_users": True}),
     read({"groups": None}, {"roles": []}, settings={"groups_in_users": True}),
-    Shown(
+    Example(
         "members",
         [listed(GROUPS), listed([USER], 201)],
         {"items": [READ | {"roles": TWO}], "next": "1/201", "total": 201},
         several=True,
         sends=["/Groups?startIndex=1&count=100", "/Users?startIndex=1&count=100"],
     ),
-    Shown(
+    Example(
         "members",
         listed([USER], 201),
         {"items": [READ | {"roles": ["g-1"]}], "next": "101/201"},
@@ -119,75 +123,75 @@ DOCUMENTED = (
         settings={"groups_in_users": True},
         sends=["/Users?startIndex=101&count=100"],
     ),
-    Shown(
+    Example(
         "members",
         [{"totalResults": 0}, listed([USER | {"active": False}])],
         {"items": [], "total": 1, "left_out": 1},
         several=True,
         settings=DEACTIVATE,
     ),
-    Shown("members", {"totalResults": 0}, {"items": [], "next": None}),
-    Shown(
+    Example("members", {"totalResults": 0}, {"items": [], "next": None}),
+    Example(
         "members",
         [listed(GROUPS[:1], 2), listed(GROUPS[1:2], 2), listed([USER])],
         [READ | {"roles": TWO}],
         several=True,
         sends=["/Groups?startIndex=2&count=100"],
     ),
-    Shown("roles", listed(GROUPS), [*TWO, {"id": "g-3"}], sends=["excludedAttributes=members"]),
-    Shown("roles", listed([]), [], settings={"page_size": 7}, sends=["startIndex=1&count=7"]),
-    Shown(  # some services have numbers as ids
+    Example("roles", listed(GROUPS), [*TWO, {"id": "g-3"}], sends=["excludedAttributes=members"]),
+    Example("roles", listed([]), [], settings={"page_size": 7}, sends=["startIndex=1&count=7"]),
+    Example(  # some services have numbers as ids
         "members",
         [listed([GROUPS[0] | {"members": [{"value": 12}]}]), listed([USER | {"id": 12}])],
         [{"id": "12", "roles": TWO[:1]}],
         several=True,
     ),
-    Shown("access", listed(GROUPS), [{"role": "g-2"}], sends=["/Groups?startIndex=1"]),
-    Shown(
+    Example("access", listed(GROUPS), [{"role": "g-2"}], sends=["/Groups?startIndex=1"]),
+    Example(
         "access",
         listed(GROUPS[1:2]),
         [{"role": "g-2"}],
         settings={"find_groups": True},
         sends=["/Groups?filter=members.value%20eq%20%22m-1%22&startIndex=1&count=100"],
     ),
-    Shown(
+    Example(
         "access", USER, [{"role": "g-1"}], settings={"groups_in_users": True}, sends=["/Users/m-1"]
     ),
     # a person with a quotation mark and a backslash in the address
-    Shown(
+    Example(
         "find_member",
         {"totalResults": 0},
         None,
         arguments=('"a\\b"@example.com',),
         sends=["filter=userName%20eq%20%22%5C%22a%5C%5Cb%5C%22%40example.com%22&"],
     ),
-    Shown(
+    Example(
         "find_member",
         [{"totalResults": 0}, listed([USER])],
         READ,
         several=True,
         sends=["filter=userName%20eq%20", "filter=emails.value%20eq%20%22ada%40example.com%22"],
     ),
-    Shown("find_member", listed([USER]), READ, arguments=("ADA@HOME.example",)),
-    Shown(
+    Example("find_member", listed([USER]), READ, arguments=("ADA@HOME.example",)),
+    Example(
         "find_member",
         listed([USER | {"userName": "ada-l"}]),
         READ | {"login": "ada-l"},
         arguments=("Ada-L",),
     ),
-    Shown("find_member", listed([USER]), None, arguments=("bob@example.com",)),  # filter ignored
-    Shown("find_member", listed([USER]), READ, settings={"find_by": []}, sends=["/Users?start"]),
-    Shown(
+    Example("find_member", listed([USER]), None, arguments=("bob@example.com",)),  # filter ignored
+    Example("find_member", listed([USER]), READ, settings={"find_by": []}, sends=["/Users?start"]),
+    Example(
         "find_member",
         [listed([USER | {"active": False}]), listed([USER | {"id": "2"}])],
         READ | {"id": "2"},
         several=True,
         settings=DEACTIVATE,
     ),
-    Shown(
+    Example(
         "find_member", listed([USER | {"active": False}]), {"state": "removed"}, settings=DEACTIVATE
     ),
-    Shown(
+    Example(
         "invite",
         [NONE, NONE, USER],
         READ,
@@ -201,7 +205,7 @@ DOCUMENTED = (
             "application/scim+json",
         ],
     ),
-    Shown(
+    Example(
         "invite",
         [NONE, NONE, USER],
         READ,
@@ -219,7 +223,7 @@ DOCUMENTED = (
             '"displayName":"Ada","name":{"givenName":"A.","familyName":"Byron"},"externalId":"7"}'
         ],
     ),
-    Shown(
+    Example(
         "invite",
         [NONE, NONE, USER],
         READ,
@@ -228,7 +232,7 @@ DOCUMENTED = (
         arguments=(NewInvitation(email="ada@example.com", login="ada-l"),),
         sends=['"userName":"ada-l","emails":[{"value":"ada@example.com"'],
     ),
-    Shown(
+    Example(
         "invite",
         [listed([USER | {"active": False}]), listed([USER | {"active": False}]), {}, USER],
         READ,
@@ -236,82 +240,82 @@ DOCUMENTED = (
         settings=DEACTIVATE,
         sends=["PATCH", '"op":"replace","path":"active","value":true'],
     ),
-    Shown("invite", [NONE, listed([USER])], Conflict, several=True, says="2819c223"),
-    Shown("remove", {}, None, sends=["DELETE", "/Users/m-1"]),
-    Shown(
+    Example("invite", [NONE, listed([USER])], Conflict, several=True, error_contains="2819c223"),
+    Example("remove", {}, None, sends=["DELETE", "/Users/m-1"]),
+    Example(
         "remove",
         {},
         None,
         settings=DEACTIVATE,
         sends=["PATCH", PATCH_OF + '[{"op":"replace","path":"active","value":false}]'],
     ),
-    Shown(
+    Example(
         "remove",
         USER,
         None,
         settings=DEACTIVATE | NO_PATCH,
         sends=["PUT", '"userName":"ada@example.com"', '"active":false'],
     ),
-    Shown(
+    Example(
         "assign_role",
         {},
         None,
         sends=["/Groups/r-1", '{"op":"add","path":"members","value":[{"value":"m-1"}]}'],
     ),
-    Shown(
+    Example(
         "assign_role",
         GROUPS[0],
         None,
         settings=NO_PATCH,
         sends=['"members":[{"value":"2819c223"},{"value":"m-1"}]'],
     ),
-    Shown(
+    Example(
         "unassign_role",
         {},
         None,
         sends=['{"op":"remove","path":"members[value eq \\"m-1\\"]"}'],
     ),
-    Shown(
+    Example(
         "unassign_role",
         {},
         None,
         settings={"removes_members": "by_value"},
         sends=['{"op":"remove","path":"members","value":[{"value":"m-1"}]}'],
     ),
-    Shown(
+    Example(
         "unassign_role",
         GROUPS[1],
         None,
         settings=NO_PATCH,
         sends=['"members":[{"value":"2819c223"}]'],
     ),
-    Shown(
+    Example(
         "organization",
         {"totalResults": 7},
         "acme.example/scim/v2",
         settings={"base_url": "https://acme.example/scim/v2/"},
         sends=["https://acme.example/scim/v2/Users?startIndex=1&count=1 "],
     ),
-    Shown("organization", {"name": "a page of another program"}, MalformedResponse),
-    Shown("invitations", {}, {"items": [], "next": None}),
-    Shown("find_invitation", {}, None),
+    Example("organization", {"name": "a page of another program"}, MalformedResponse),
+    Example("invitations", {}, {"items": [], "next": None}),
+    Example("find_invitation", {}, None),
     refused("uniqueness", 409, Conflict),
     refused("uniqueness", 400, Conflict),
     refused(None, 409, Conflict),
-    refused("invalidFilter", 400, Rejected, says="find_by"),
-    refused("invalidPath", 400, Rejected, says="removes_members"),
-    refused("mutability", 400, Rejected, says="at the service"),
-    refused("sensitive", 403, Forbidden, says="find_by"),
-    refused("invalidValue", 400, Rejected, says="external id"),
-    refused(None, 401, Unauthorized, says="token"),
-    refused(None, 403, Forbidden, says="SCIM"),
-    refused(None, 404, NotFound, says="base_url"),
-    refused(None, 405, Rejected, says="patch = false"),
-    refused(None, 501, Rejected, says="patch = false"),
+    refused("invalidFilter", 400, Rejected, error_contains="find_by"),
+    refused("invalidPath", 400, Rejected, error_contains="removes_members"),
+    refused("mutability", 400, Rejected, error_contains="at the service"),
+    refused("sensitive", 403, Forbidden, error_contains="find_by"),
+    refused("invalidValue", 400, Rejected, error_contains="external id"),
+    refused(None, 401, Unauthorized, error_contains="token"),
+    refused(None, 403, Forbidden, error_contains="SCIM"),
+    refused(None, 404, NotFound, error_contains="base_url"),
+    refused(None, 405, Rejected, error_contains="patch = false"),
+    refused(None, 501, Rejected, error_contains="patch = false"),
 )
 
 
-class RealSetting(Setting):
+class RealBackend(Backend):
     """A scim2-server in this process, with three groups. Only its dates are in real time."""
 
     source = "scim2-server 0.8.3"
@@ -363,5 +367,5 @@ class TestRealServer(ProviderSuite):
     joins_at_once = True
     role = "Support"
 
-    def setting(self) -> Setting:
-        return RealSetting()
+    def backend(self) -> Backend:
+        return RealBackend()

@@ -15,7 +15,7 @@ from guestlist.errors import (
 from guestlist.models import Invitation, Member, NewInvitation, Role, State
 from guestlist_vultr.provider import VultrOptions
 from guestlist_vultr.sandbox import VultrService
-from pytest_guestlist.conformance import Guide, ProviderSuite, Shown
+from pytest_guestlist.conformance import Example, ProviderSuite, Runner
 
 BARE: dict[str, Any] = {"id": "i1", "email_invited": "rosa@example.net"}
 FULL: dict[str, Any] = {
@@ -47,22 +47,26 @@ NAMELESS = Invitation(id=None, email="rosa@example.net", state=State.PENDING)
 ORGANIZATION = {"organization_id": "o1"}
 
 
-def invitation(raw: dict[str, Any], **means: Any) -> Shown:
-    return Shown("get_invitation", BARE | raw, means)
+def invitation(raw: dict[str, Any], **means: Any) -> Example:
+    return Example("get_invitation", BARE | raw, means)
 
 
-def user(raw: dict[str, Any], **means: Any) -> Shown:
-    return Shown("get_member", {"id": "u1", "email": "ada@example.com"} | raw, means)
+def user(raw: dict[str, Any], **means: Any) -> Example:
+    return Example("get_member", {"id": "u1", "email": "ada@example.com"} | raw, means)
 
 
-def refused(status: int, words: str, means: type[Exception], says: str = "") -> Shown:
-    return Shown("get_member", {"error": words}, means, status=status, says=says)
+def refused(status: int, words: str, means: type[Exception], error_contains: str = "") -> Example:
+    return Example(
+        "get_member", {"error": words}, means, status=status, error_contains=error_contains
+    )
 
 
-def held(groups: Any, roles: Any, policies: Any, *means: dict[str, Any]) -> Shown:
+def held(groups: Any, roles: Any, policies: Any, *means: dict[str, Any]) -> Example:
     """The grants of a member, from the three lists that are asked for."""
     lists = zip(("groups", "roles", "policies"), (groups, roles, policies), strict=True)
-    return Shown("access", [{name: content} for name, content in lists], list(means), several=True)
+    return Example(
+        "access", [{name: content} for name, content in lists], list(means), several=True
+    )
 
 
 def grant(id: str, *via: str, direct: bool = True) -> dict[str, Any]:
@@ -82,9 +86,9 @@ ENDS: tuple[Any, ...] = (
 
 DOCUMENTED = (
     # ------------------------------------------------------------------ invitations
-    Shown("get_invitation", FULL, READ),
-    Shown("get_invitation", {"invitation": FULL}, READ),
-    Shown("get_invitation", {"invite": FULL}, READ),
+    Example("get_invitation", FULL, READ),
+    Example("get_invitation", {"invitation": FULL}, READ),
+    Example("get_invitation", {"invite": FULL}, READ),
     invitation({"id": "", "uuid": "i2"}, id="i2"),
     invitation({"email_invited": "", "email_registered": "r@example.com"}, email="r@example.com"),
     invitation({"inviter_name": "Omar"}, invited_by="Omar"),
@@ -107,7 +111,7 @@ DOCUMENTED = (
         )
     ),
     *(
-        Shown(
+        Example(
             "invite",
             BARE,
             {"id": "i1"},
@@ -121,15 +125,15 @@ DOCUMENTED = (
             (VultrOptions(api_enabled=True), "json", "true"),
         )
     ),
-    Shown("resend", BARE, InvalidArgument, arguments=(NAMELESS,)),
+    Example("resend", BARE, InvalidArgument, arguments=(NAMELESS,)),
     *(
-        Shown("invitations", {name: [BARE]} | end, [{"id": "i1"}])
+        Example("invitations", {name: [BARE]} | end, [{"id": "i1"}])
         for name in ("invites", "invitations")
         for end in ENDS
     ),
-    Shown("invitations", [BARE], {"items": [{"id": "i1"}], "next": None, "total": None}),
-    Shown("invitations", {"invites": None}, []),
-    Shown(
+    Example("invitations", [BARE], {"items": [{"id": "i1"}], "next": None, "total": None}),
+    Example("invitations", {"invites": None}, []),
+    Example(
         "invitations",
         {"invites": [BARE], "meta": {"total": 7, "links": {"next": "bmV4dA=="}}},
         {"items": [{"id": "i1"}], "next": "bmV4dA==", "total": 7},
@@ -143,7 +147,7 @@ DOCUMENTED = (
     user({"name": "", "first_name": "Ada", "last_name": "Byron"}, name="Ada Byron"),
     user({"first_name": "Ada"}, name="Ada"),
     user({"email": None}, name=None, email=""),
-    Shown("get_member", {"user": {"id": "u1"}}, {"id": "u1"}),
+    Example("get_member", {"user": {"id": "u1"}}, {"id": "u1"}),
     *(
         user(raw, state=state)
         for raw, state in (
@@ -172,36 +176,43 @@ DOCUMENTED = (
         for told, means in (("yes", True), (True, True), (1, True), ("no", False), (None, False))
     ),
     *(
-        Shown("members", {"users": [{"id": "u1", "status": word}, {"id": "u2"}]}, [{"id": "u2"}])
+        Example("members", {"users": [{"id": "u1", "status": word}, {"id": "u2"}]}, [{"id": "u2"}])
         for word in ("Pending", "Invited")
     ),
-    Shown(
+    Example(
         "members",
         {"users": [{"id": "u1", "invite_accepted": False}, {"user": {"id": "u2"}}]},
         [{"id": "u2"}],
     ),
     *(
-        Shown("suspended", {name: [{"id": "u1"}]}, [{"state": "suspended"}], settings=ORGANIZATION)
+        Example(
+            "suspended", {name: [{"id": "u1"}]}, [{"state": "suspended"}], settings=ORGANIZATION
+        )
         for name in ("users", "members")
     ),
-    Shown("set_api_enabled", {}, None, arguments=(ADA, True), sends=['{"api_enabled":true}']),
+    Example("set_api_enabled", {}, None, arguments=(ADA, True), sends=['{"api_enabled":true}']),
     # ------------------------------------------------------------------ organizations
     *(
-        Shown("organization", {name: [{"id": "o1", "name": "Works"}]}, "Works")
+        Example("organization", {name: [{"id": "o1", "name": "Works"}]}, "Works")
         for name in ("orgs", "organizations")
     ),
-    Shown("organization", {"orgs": [{"id": "o1"}]}, "o1"),
-    Shown(
+    Example("organization", {"orgs": [{"id": "o1"}]}, "o1"),
+    Example(
         "organization",
         {"orgs": [{"id": "o1"}]},
         "o1",
         settings={"base_url": "https://api.vultr.com/v2"},
         sends=["GET https://api.vultr.com/v2/organizations?"],
     ),
-    Shown("organization", {"orgs": []}, ConfigError, says="no organization"),
-    Shown("organization", {"orgs": [{"id": "o1"}, {"id": "o2"}]}, ConfigError, says="o1 (o1), o2"),
+    Example("organization", {"orgs": []}, ConfigError, error_contains="no organization"),
+    Example(
+        "organization",
+        {"orgs": [{"id": "o1"}, {"id": "o2"}]},
+        ConfigError,
+        error_contains="o1 (o1), o2",
+    ),
     *(
-        Shown(
+        Example(
             "organization",
             body,
             "Works",
@@ -214,29 +225,31 @@ DOCUMENTED = (
             {"org": {"name": "Works"}},
         )
     ),
-    Shown(
+    Example(
         "remove", {}, None, arguments=(ADA,), settings=ORGANIZATION, sends=["/organizations/o1/"]
     ),
     # ------------------------------------------------------------------ grants
-    Shown(
+    Example(
         "roles",
         {"groups": [{"id": "g", "display_name": "G"}, {"id": "h", "status": "deleted"}]},
         {"items": [{"id": "g", "name": "G", "kind": "group"}], "next": "role:"},
     ),
-    Shown(
+    Example(
         "roles",
         {"roles": [{"id": "r", "name": "R", "description": "D"}], "meta": {"links": {"next": "c"}}},
         {"items": [{"id": "r", "name": "R", "kind": "role", "description": "D"}], "next": "role:c"},
         arguments=("role:b",),
         sends=["cursor=b"],
     ),
-    Shown("roles", {"roles": []}, {"items": [], "next": "policy:"}, arguments=("role:",)),
-    Shown("roles", {"policies": []}, {"items": [], "next": None}, arguments=("policy:",)),
-    Shown("roles", {}, InvalidArgument, arguments=("user:",)),
-    Shown("assign_role", {}, InvalidArgument, arguments=(ADA, Role(id="x", kind="user"))),
-    Shown("restore_group_member", {}, InvalidArgument, arguments=(ADA, Role(id="x", kind="role"))),
+    Example("roles", {"roles": []}, {"items": [], "next": "policy:"}, arguments=("role:",)),
+    Example("roles", {"policies": []}, {"items": [], "next": None}, arguments=("policy:",)),
+    Example("roles", {}, InvalidArgument, arguments=("user:",)),
+    Example("assign_role", {}, InvalidArgument, arguments=(ADA, Role(id="x", kind="user"))),
+    Example(
+        "restore_group_member", {}, InvalidArgument, arguments=(ADA, Role(id="x", kind="role"))
+    ),
     *(
-        Shown(
+        Example(
             "assign_role",
             {},
             None,
@@ -250,7 +263,7 @@ DOCUMENTED = (
         )
     ),
     held([A], [A], [A], grant("a"), grant("a"), grant("a")),
-    Shown("access", [{"assignments": [A]}], [grant("a")] * 3, several=True),
+    Example("access", [{"assignments": [A]}], [grant("a")] * 3, several=True),
     held(
         None,
         {"all": [A, B], "direct": [A], "inherited": [B]},
@@ -264,7 +277,7 @@ DOCUMENTED = (
     held([], {"all": [A], "direct": [A, B]}, [], grant("a")),
     held([], {"direct": [A], "inherited": [A, B]}, [], grant("a"), grant("b", direct=False)),
     held([], {"all": None, "inherited": [B]}, [], grant("b", direct=False)),
-    Shown(
+    Example(
         "access",
         [{"groups": []}, {"roles": {"whole": [A]}}, {"policies": []}],
         MalformedResponse,
@@ -312,17 +325,17 @@ class Vultrs(ProviderSuite):
     organization_in_requests = False  # the API key decides
 
     @classmethod
-    def detour(cls, guide: Guide, member: Member) -> None:
-        group = next(role for role in guide.scene.roles() if role.kind == "group")
-        guide.take("set_api_enabled", member, True)
-        guide.take("suspend", member)
-        assert [one.id for one in guide.take("suspended").items] == [member.id]
-        guide.take("unsuspend", member)
-        assert guide.scene.run(guide.scene.provider.get_member(member.id)).state == "active"
-        assert guide.take("own_access")
-        guide.scene.run(guide.scene.provider.assign_role(member, group))
-        guide.scene.run(guide.scene.provider.unassign_role(member, group))
-        guide.take("restore_group_member", member, group)
+    def extra_operations(cls, runner: Runner, member: Member) -> None:
+        group = next(role for role in runner.harness.roles() if role.kind == "group")
+        runner.run("set_api_enabled", member, True)
+        runner.run("suspend", member)
+        assert [one.id for one in runner.run("suspended").items] == [member.id]
+        runner.run("unsuspend", member)
+        assert runner.harness.run(runner.harness.provider.get_member(member.id)).state == "active"
+        assert runner.run("own_access")
+        runner.harness.run(runner.harness.provider.assign_role(member, group))
+        runner.harness.run(runner.harness.provider.unassign_role(member, group))
+        runner.run("restore_group_member", member, group)
 
 
 class TestVultr(Vultrs):
@@ -330,7 +343,7 @@ class TestVultr(Vultrs):
 
 
 class TestVultrOpenapi(Vultrs):
-    origins_are_told = False  # its lists of what a user holds are flat
+    origins_are_shown = False  # its lists of what a user holds are flat
     facts: ClassVar = {
         "profile": "openapi",
         "listing": "pending",

@@ -18,16 +18,16 @@ from guestlist.exchange.policy import may_refuse
 from guestlist.exchange.step import Failure
 from guestlist.models import Invitation, Member, Role, State
 from guestlist.provider import Page
-from pytest_guestlist.conformance import tricks
+from pytest_guestlist.conformance import mutations
 from pytest_guestlist.conformance.base import Rules, one_of_each_effect, samples_of
-from pytest_guestlist.conformance.remark import place, remark
-from pytest_guestlist.conformance.tour import Replay, Sample, Tour
-from pytest_guestlist.conformance.wires import Astray
+from pytest_guestlist.conformance.finding import location_of, report_finding
+from pytest_guestlist.conformance.walkthrough import Replay, Sample, Walkthrough
+from pytest_guestlist.conformance.wires import UnrecordedRequest
 
-KINDS: tuple[Any, ...] = (None, 7, "", True, [], {}, ["x"], {"x": 1}, "\x00")
+WRONG_VALUES: tuple[Any, ...] = (None, 7, "", True, [], {}, ["x"], {"x": 1}, "\x00")
 """What a field may hold instead of what it should."""
 
-NO_WORDS: tuple[Any, ...] = (None, 0, [], {})
+NOT_WORDS: tuple[Any, ...] = (None, 0, [], {})
 """What a state may be that is not told in a word."""
 
 STATUS_NAME = re.compile(r"(?i)(?:invit\w*?_?)?(?:status|state)(?:_full)?")
@@ -50,7 +50,7 @@ UNKNOWN_WORD = "zugzwang"
 class Answers(Rules):
     """Not JSON, cut off, of another shape, with words that nobody knows."""
 
-    def test_unreadable_answer(self, tour: Tour, operation: str) -> None:
+    def test_unreadable_answer(self, walkthrough: Walkthrough, operation: str) -> None:
         """An answer that is not JSON raises MalformedResponse, unless nothing is read from it. It
         is never taken for an empty list, an absence or a success. A web page may leave the outcome
         of a change unknown.
@@ -58,67 +58,71 @@ class Answers(Rules):
         Likely cause: The code catches an error too broadly and returns None, an empty page or a
         default; or it reads the body itself instead of with `mapping`, `items` or `json`.
         """
-        for sample in samples_of(tour, operation):
+        for sample in samples_of(walkthrough, operation):
             for nth in range(len(sample.played)):
-                for what, content in tricks.UNREADABLE.items():
-                    _same_or_malformed(sample, sample.again(nth, tricks.body(content)), nth, what)
+                for what, content in mutations.UNREADABLE_BODIES.items():
+                    _expect_same_or_malformed(
+                        sample, sample.replay(nth, mutations.with_body(content)), nth, what
+                    )
 
-    def test_another_shape(self, tour: Tour, operation: str) -> None:
+    def test_another_shape(self, walkthrough: Walkthrough, operation: str) -> None:
         """JSON of another shape than expected is MalformedResponse, unless nothing is read from
         it; it is never taken for an empty list, an absence or a success.
 
         Likely cause: A default such as `body.get(..., [])` hides that a part of the answer is
         missing. Read what must be there with `body[...]`.
         """
-        for sample in samples_of(tour, operation):
+        for sample in samples_of(walkthrough, operation):
             for nth in range(len(sample.played)):
-                for what, shape in tricks.SHAPES.items():
-                    trick = tricks.body(json.dumps(shape).encode())
-                    _same_or_malformed(sample, sample.again(nth, trick), nth, what)
+                for what, shape in mutations.WRONG_SHAPES.items():
+                    mutation = mutations.with_body(json.dumps(shape).encode())
+                    _expect_same_or_malformed(sample, sample.replay(nth, mutation), nth, what)
 
-    def test_answer_that_is_too_large(self, tour: Tour) -> None:
+    def test_answer_that_is_too_large(self, walkthrough: Walkthrough) -> None:
         """An answer that is too large to be read is MalformedResponse; a change that was answered
         so is known to have happened.
 
         Likely cause: The flow catches the error of the `yield` and goes on.
         """
-        for sample in one_of_each_effect(tour):
+        for sample in one_of_each_effect(walkthrough):
             for nth, (_, answer) in enumerate(sample.played):
-                trick = tricks.breaks(
+                mutation = mutations.fail_with(
                     Failure(
                         "the answer is larger than the limit", status=answer.status, malformed=True
                     )
                 )
-                replay = sample.again(nth, trick)
+                replay = sample.replay(nth, mutation)
                 if not isinstance(replay.error, MalformedResponse | OutcomeUnknown):
-                    _misread(sample, replay, nth, "a huge body", "MalformedResponse")
+                    _report_misread(sample, replay, nth, "a huge body", "MalformedResponse")
 
-    def test_field_of_another_kind(self, tour: Tour, operation: str) -> None:
+    def test_field_of_another_kind(self, walkthrough: Walkthrough, operation: str) -> None:
         """A field of another kind is tolerated or MalformedResponse: reading never crashes, and
         never makes an id or an address of nothing.
 
         Likely cause: The reader calls a method of a value whose type it does not check, or catches
         too little: only `KeyError`, `TypeError` and `ValueError` become MalformedResponse.
         """
-        for sample, nth, path in _fields(tour, operation):
+        for sample, nth, path in _fields(walkthrough, operation):
             # the first record of a list has the same fields as the second
-            for value in KINDS[:2] if 1 in path else KINDS:
-                trick = tricks.document(partial(tricks.put, path=path, new=value))
-                replay = sample.again(nth, trick)
-                _sane(sample, replay, nth, f"{_named(path)} is {value!r}")
+            for value in WRONG_VALUES[:2] if 1 in path else WRONG_VALUES:
+                mutation = mutations.change_json(
+                    partial(mutations.with_value, path=path, new=value)
+                )
+                replay = sample.replay(nth, mutation)
+                _expect_sane(sample, replay, nth, f"{_named(path)} is {value!r}")
 
-    def test_field_that_is_missing(self, tour: Tour, operation: str) -> None:
+    def test_field_that_is_missing(self, walkthrough: Walkthrough, operation: str) -> None:
         """A field that is missing is tolerated or MalformedResponse: reading never crashes, and
         never makes an id or an address of nothing.
 
         Likely cause: The reader fails in another way than with `KeyError`, `TypeError` or
         `ValueError`, or makes something up for a field that must be there.
         """
-        for sample, nth, path in _fields(tour, operation):
-            trick = tricks.document(partial(tricks.cut, path=path))
-            _sane(sample, sample.again(nth, trick), nth, f"{_named(path)} is missing")
+        for sample, nth, path in _fields(walkthrough, operation):
+            mutation = mutations.change_json(partial(mutations.without, path=path))
+            _expect_sane(sample, sample.replay(nth, mutation), nth, f"{_named(path)} is missing")
 
-    def test_fields_that_are_new(self, tour: Tour, operation: str) -> None:
+    def test_fields_that_are_new(self, walkthrough: Walkthrough, operation: str) -> None:
         """Fields that nobody knows yet are ignored.
 
         Likely cause: The reader refuses fields that it does not know, or takes all fields of a
@@ -130,15 +134,15 @@ class Answers(Rules):
                 return {**{key: extend(one) for key, one in value.items()}, "zzz_new": {"a": [1]}}
             return [extend(one) for one in value] if isinstance(value, list) else value
 
-        for sample in samples_of(tour, operation):
+        for sample in samples_of(walkthrough, operation):
             for nth in range(len(sample.played)):
-                replay = sample.again(nth, tricks.document(extend))
+                replay = sample.replay(nth, mutations.change_json(extend))
                 if replay.error is not None or replay.value != sample.value:
-                    _misread(sample, replay, nth, "new fields", repr(sample.value))
+                    _report_misread(sample, replay, nth, "new fields", repr(sample.value))
 
     # ------------------------------------------------------------------ words
 
-    def test_unknown_state_word(self, tour: Tour, telling: str) -> None:
+    def test_unknown_state_word(self, walkthrough: Walkthrough, invitation_operation: str) -> None:
         """A state in a word that nobody knows is `unknown`, and the word is kept in `raw_state`;
         it is never guessed, and never an error.
 
@@ -146,7 +150,7 @@ class Answers(Rules):
         `[...]` instead of `.get(word, State.UNKNOWN)`.
         """
         known = False
-        for sample, invitation in _worded(tour, telling):
+        for sample, invitation in _with_state_word(walkthrough, invitation_operation):
 
             def change(one: Any, word: str | None = invitation.raw_state) -> Any:
                 return UNKNOWN_WORD if one == word else one
@@ -160,37 +164,41 @@ class Answers(Rules):
                 for replay in replays
                 for one in _invitations(replay.value)
             ):
-                remark(
+                report_finding(
                     expected=f"state unknown, raw_state {UNKNOWN_WORD!r}",
-                    came=replays[-1].came,
+                    got=replays[-1].summary,
                     look_at=_table(sample),
                 )
         if not known:
-            pytest.skip(f"{telling} tells no state in a word of the service")
+            pytest.skip(f"{invitation_operation} tells no state in a word of the service")
 
-    def test_word_for_the_state_is_kept(self, tour: Tour, telling: str) -> None:
+    def test_word_for_the_state_is_kept(
+        self, walkthrough: Walkthrough, invitation_operation: str
+    ) -> None:
         """The service's own word for where an invitation stands is kept in `raw_state`.
 
         Likely cause: `raw_state` is missing or translated: give it the service's own word.
         """
-        for sample in samples_of(tour, telling):
+        for sample in samples_of(walkthrough, invitation_operation):
             if not isinstance(sample.value, Invitation) or not sample.played:
                 continue
             nth = _answers_about(sample, sample.value, range(len(sample.played)))[-1]
-            told = tricks.told(sample.played[nth][1])
+            body = mutations.json_of(sample.played[nth][1])
             words = [
                 value
-                for path, value in tricks.leaves(told if isinstance(told, dict) else {})
+                for path, value in mutations.scalars(body if isinstance(body, dict) else {})
                 if STATUS_NAME.fullmatch(str(path[-1])) and isinstance(value, str) and value
             ]
             if words and sample.value.raw_state not in words:
-                remark(
+                report_finding(
                     expected=f"raw_state is one of {words}",
-                    came=repr(sample.value.raw_state),
-                    look_at=place(sample.provider, sample.name),
+                    got=repr(sample.value.raw_state),
+                    look_at=location_of(sample.provider, sample.name),
                 )
 
-    def test_state_that_is_no_word(self, tour: Tour, telling: str) -> None:
+    def test_state_that_is_no_word(
+        self, walkthrough: Walkthrough, invitation_operation: str
+    ) -> None:
         """A state that is not told, or not in a word, is `unknown` or MalformedResponse: never
         pending, and never accepted.
 
@@ -198,8 +206,8 @@ class Answers(Rules):
         pending.
         """
         known = False
-        for sample, invitation in _worded(tour, telling):
-            for value in NO_WORDS:
+        for sample, invitation in _with_state_word(walkthrough, invitation_operation):
+            for value in NOT_WORDS:
 
                 def blur(one: Any, word: str | None = invitation.raw_state, to: Any = value) -> Any:
                     return to if one == word else one
@@ -215,18 +223,18 @@ class Answers(Rules):
                     for replay in replays
                 ]
                 if guesses and all(guesses):
-                    remark(
+                    report_finding(
                         expected="state unknown",
-                        came=repr(guesses[-1][0]),
+                        got=repr(guesses[-1][0]),
                         look_at=_table(sample),
                     )
         if not known:
-            pytest.skip(f"{telling} tells no state in a word of the service")
+            pytest.skip(f"{invitation_operation} tells no state in a word of the service")
 
     # ------------------------------------------------------------------ dates
 
     def test_dates_in_every_notation(
-        self, tour: Tour, operation: str, monkeypatch: pytest.MonkeyPatch
+        self, walkthrough: Walkthrough, operation: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A moment is the same in every notation, and on machines of every time zone; one without
         a zone is UTC.
@@ -237,72 +245,72 @@ class Answers(Rules):
         monkeypatch.setenv("TZ", "Pacific/Auckland")
         time.tzset()
         try:
-            for sample in samples_of(tour, operation):
+            for sample in samples_of(walkthrough, operation):
                 for nth in range(len(sample.played)):
-                    for how, write in tricks.DATES.items():
-                        replay = sample.again(nth, tricks.dates(write))
+                    for how, write in mutations.DATE_FORMATS.items():
+                        replay = sample.replay(nth, mutations.rewrite_dates(write))
                         if replay.error or _moments(replay.value) != _moments(sample.value):
                             what = f"dates written with {how}"
-                            _misread(sample, replay, nth, what, repr(sample.value))
+                            _report_misread(sample, replay, nth, what, repr(sample.value))
         finally:
             monkeypatch.undo()
             time.tzset()
 
-    def test_moments_are_aware(self, tour: Tour) -> None:
+    def test_moments_are_aware(self, walkthrough: Walkthrough) -> None:
         """Every moment has a zone, and invitations of this minute were created this minute.
 
         Likely cause: A date was parsed without a time zone. `parse_datetime` takes UTC if there is
         none.
         """
-        for sample in tour.samples.values():
+        for sample in walkthrough.samples.values():
             for invitation in _invitations(sample.value):
                 for name in ("created_at", "expires_at", "responded_at"):
                     at = getattr(invitation, name)
                     if at is not None and at.tzinfo is None:
-                        remark(
+                        report_finding(
                             expected="an aware datetime",
-                            came=f"{name}={at!r}",
-                            look_at=place(sample.provider, sample.name),
+                            got=f"{name}={at!r}",
+                            look_at=location_of(sample.provider, sample.name),
                         )
             if sample.name == "invite" and isinstance(sample.value, Invitation):
                 at = sample.value.created_at
                 now = sample.clock.now()
                 if at is not None and abs((at - now).total_seconds()) > 120:
-                    remark(
+                    report_finding(
                         expected=f"created_at about {now}",
-                        came=at,
-                        look_at=place(sample.provider, "invite"),
+                        got=at,
+                        look_at=location_of(sample.provider, "invite"),
                     )
 
-    def test_moments_that_are_told_are_read(self, tour: Tour, operation: str) -> None:
+    def test_moments_that_are_told_are_read(self, walkthrough: Walkthrough, operation: str) -> None:
         """A moment that the service tells of an invitation or a member, such as its expiry, is in
         one of the fields of what is returned.
 
         Likely cause: The reader does not use this field, or a field of another name.
         """
-        for sample in samples_of(tour, operation):
+        for sample in samples_of(walkthrough, operation):
             for one in _records(sample.value):
-                told = _moments_told(sample, one)
+                reported = _reported_moments(sample, one)
                 read = [at for at in _moments([one])[0] if at is not None]
-                for name, at in told.items():
+                for name, at in reported.items():
                     if not any(abs(at - other) <= SECOND for other in read):
-                        remark(
+                        report_finding(
                             expected=f"{name} = {at.isoformat()} in a field of the {_kind(one)}",
-                            came=", ".join(map(str, read)) or "no moment at all",
-                            look_at=place(sample.provider, sample.name),
+                            got=", ".join(map(str, read)) or "no moment at all",
+                            look_at=location_of(sample.provider, sample.name),
                         )
                 if isinstance(one, Invitation) and one.expires_at is None:
                     record = _record_of(sample, one)
                     lasts = [f"{k} = {v!r}" for k, v in record.items() if _is_duration(k, v)]
                     if lasts:
-                        remark(
+                        report_finding(
                             expected=f"an expires_at, because of {lasts[0]}",
-                            came="None",
-                            look_at=place(sample.provider, sample.name),
+                            got="None",
+                            look_at=location_of(sample.provider, sample.name),
                         )
 
 
-def _same_or_malformed(sample: Sample, replay: Replay, nth: int, what: str) -> None:
+def _expect_same_or_malformed(sample: Sample, replay: Replay, nth: int, what: str) -> None:
     changes = "read" not in [one.effect for one in sample.requests[nth : nth + 1]]
     # A page may come from a proxy. If the service refuses within a 2xx, an unreadable answer may be
     # a refusal. Neither proves that anything has happened.
@@ -310,7 +318,7 @@ def _same_or_malformed(sample: Sample, replay: Replay, nth: int, what: str) -> N
     if isinstance(replay.error, MalformedResponse):
         allowed = (True, None) if is_page or may_refuse(sample.provider) else (True,)
         if changes and replay.error.happened not in allowed:
-            _misread(sample, replay, nth, what, "an error with `happened` True")
+            _report_misread(sample, replay, nth, what, "an error with `happened` True")
         return
     if changes and is_page and isinstance(replay.error, OutcomeUnknown):
         return
@@ -318,30 +326,30 @@ def _same_or_malformed(sample: Sample, replay: Replay, nth: int, what: str) -> N
         return
     if isinstance(replay.value, Page) and replay.value.problems:  # nobody counts as absent then
         return
-    if isinstance(replay.error, Astray):  # it asks for what the answer does not tell
+    if isinstance(replay.error, UnrecordedRequest):  # it asks for what the answer does not tell
         return
-    _misread(sample, replay, nth, what, "MalformedResponse")
+    _report_misread(sample, replay, nth, what, "MalformedResponse")
 
 
-def _sane(sample: Sample, replay: Replay, nth: int, what: str) -> None:
-    if isinstance(replay.error, GuestlistError | Astray):
+def _expect_sane(sample: Sample, replay: Replay, nth: int, what: str) -> None:
+    if isinstance(replay.error, GuestlistError | UnrecordedRequest):
         return
     if replay.error is not None:
-        _misread(sample, replay, nth, what, "a value or MalformedResponse")
+        _report_misread(sample, replay, nth, what, "a value or MalformedResponse")
     for one in _records(replay.value):
         email = getattr(one, "email", "")
         ids = (getattr(one, "id", ""), email)
-        if any(said in ("None", "null", "True", "[]", "{}") for said in ids):
-            _misread(sample, replay, nth, what, "no id or address made of nothing")
+        if any(value in ("None", "null", "True", "[]", "{}") for value in ids):
+            _report_misread(sample, replay, nth, what, "no id or address made of nothing")
 
 
-def _misread(sample: Sample, replay: Replay, nth: int, what: str, expected: str) -> None:
+def _report_misread(sample: Sample, replay: Replay, nth: int, what: str, expected: str) -> None:
     asked = sample.requests[nth] if nth < len(sample.requests) else sample.name
-    remark(
+    report_finding(
         rule=f"an answer to {asked} ({what}) is read rightly or refused",
         expected=expected,
-        came=replay.came,
-        look_at=place(sample.provider, sample.name),
+        got=replay.summary,
+        look_at=location_of(sample.provider, sample.name),
     )
 
 
@@ -349,15 +357,17 @@ def _named(path: tuple[str | int, ...]) -> str:
     return ".".join(map(str, path)) or "the whole"
 
 
-def _fields(tour: Tour, operation: str) -> list[tuple[Sample, int, tuple[str | int, ...]]]:
+def _fields(
+    walkthrough: Walkthrough, operation: str
+) -> list[tuple[Sample, int, tuple[str | int, ...]]]:
     """Every place in every answer of an operation; of long lists only the first two records."""
     found, seen = [], set[tuple[int, bytes]]()
-    for sample in samples_of(tour, operation):
+    for sample in samples_of(walkthrough, operation):
         for nth, (_, answer) in enumerate(sample.played):
             if (nth, answer.content) in seen:
                 continue  # another sample was answered with the same
             seen.add((nth, answer.content))
-            for path, _ in tricks.nodes(tricks.told(answer)):
+            for path, _ in mutations.nodes(mutations.json_of(answer)):
                 if not any(isinstance(step, int) and step > 1 for step in path):
                     found.append((sample, nth, path))
     return found
@@ -375,19 +385,21 @@ def _invitations(value: Any) -> list[Invitation]:
     return [one for one in _records(value) if isinstance(one, Invitation)]
 
 
-def _worded(tour: Tour, operation: str) -> Iterator[tuple[Sample, Invitation]]:
+def _with_state_word(
+    walkthrough: Walkthrough, operation: str
+) -> Iterator[tuple[Sample, Invitation]]:
     """The samples with the invitations whose state is told in a word of the service."""
-    for sample in samples_of(tour, operation):
+    for sample in samples_of(walkthrough, operation):
         for invitation in _invitations(sample.value):
             if invitation.raw_state is not None:
                 yield sample, invitation
 
 
-def _moments_told(sample: Sample, one: Any) -> dict[str, datetime]:
+def _reported_moments(sample: Sample, one: Any) -> dict[str, datetime]:
     """The moments that an answer tells of a value, by their names."""
     names = MOMENT_NAME.get(type(one))
     found = {
-        name: tricks.any_moment(value)
+        name: mutations.parse_any_moment(value)
         for name, value in (_record_of(sample, one) if names else {}).items()
         if names and names.fullmatch(name)
     }
@@ -397,8 +409,8 @@ def _moments_told(sample: Sample, one: Any) -> dict[str, datetime]:
 def _record_of(sample: Sample, one: Any) -> dict[str, Any]:
     """The record of a value in the last answer that has it, found by its id."""
     for _, answer in reversed(sample.played):
-        told = tricks.told(answer)
-        for record in (told, *(inner for _, inner in tricks.nodes(told))):
+        body = mutations.json_of(answer)
+        for record in (body, *(inner for _, inner in mutations.nodes(body))):
             if isinstance(record, dict) and one.id in map(str, record.values()):
                 return record
     return {}
@@ -406,8 +418,8 @@ def _record_of(sample: Sample, one: Any) -> dict[str, Any]:
 
 def _is_duration(name: str, value: Any) -> bool:
     """Whether a field tells for how long an invitation lasts: `expires_in`."""
-    told = re.fullmatch(r"(?i)expires?_?in(?:_?(?:s|secs|seconds))?", name)
-    return bool(told) and isinstance(value, int | float) and value > 0
+    match = re.fullmatch(r"(?i)expires?_?in(?:_?(?:s|secs|seconds))?", name)
+    return bool(match) and isinstance(value, int | float) and value > 0
 
 
 def _kind(one: Any) -> str:
@@ -417,9 +429,14 @@ def _kind(one: Any) -> str:
 def _altered(sample: Sample, invitation: Invitation, change: Callable[[Any], Any]) -> list[Replay]:
     """A sample run again on answers in which the word for the state of an invitation is another:
     once for each answer that may be the one it is read from. None where no answer tells it."""
-    trick = tricks.document(tricks.everywhere(change))
-    telling = [nth for nth, (_, answer) in enumerate(sample.played) if trick(answer) != answer]
-    return [sample.again(nth, trick) for nth in _answers_about(sample, invitation, telling)]
+    mutation = mutations.change_json(mutations.map_scalars(change))
+    invitation_operation = [
+        nth for nth, (_, answer) in enumerate(sample.played) if mutation(answer) != answer
+    ]
+    return [
+        sample.replay(nth, mutation)
+        for nth in _answers_about(sample, invitation, invitation_operation)
+    ]
 
 
 def _answers_about(sample: Sample, invitation: Invitation, among: Iterable[int]) -> list[int]:
@@ -437,12 +454,14 @@ def _answers_about(sample: Sample, invitation: Invitation, among: Iterable[int])
 
 def _plain(sample: Sample, nth: int) -> list[Any]:
     """The values of an answer that hold no other."""
-    told = tricks.told(sample.played[nth][1])
-    return [one for _, one in tricks.leaves(told)] if isinstance(told, dict | list) else []
+    body = mutations.json_of(sample.played[nth][1])
+    return [one for _, one in mutations.scalars(body)] if isinstance(body, dict | list) else []
 
 
 def _table(sample: Sample) -> str:
-    return f"{place(sample.provider, sample.name)}, its table from the service's words to states"
+    return (
+        f"{location_of(sample.provider, sample.name)}, its table from the service's words to states"
+    )
 
 
 def _moments(value: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What all parts of the suite share: the author's attributes, and the fixtures."""
+"""The base of all test classes of the suite: the author's attributes, and the fixtures."""
 
 from __future__ import annotations
 
@@ -17,13 +17,19 @@ from guestlist.plugins import installed
 from guestlist.provider import Effect, Provider
 from guestlist.sandbox import Service
 from pytest_guestlist.checking import CHANGING, CONTRACT, READING, SHORTCUTS
-from pytest_guestlist.conformance.remark import note_exchange, remarking, ruling
-from pytest_guestlist.conformance.scene import Scene
-from pytest_guestlist.conformance.setting import SandboxSetting, Setting
-from pytest_guestlist.conformance.tour import Ended, Guide, Sample, Tour, lead
+from pytest_guestlist.conformance.backend import Backend, SandboxBackend
+from pytest_guestlist.conformance.finding import errors_as_findings, note_exchange, under_rule
+from pytest_guestlist.conformance.harness import Harness
+from pytest_guestlist.conformance.walkthrough import (
+    FailedWalkthrough,
+    Runner,
+    Sample,
+    Walkthrough,
+    run_walkthrough,
+)
 
-TELLING = ("find_invitation", "get_invitation", "invitations", "invite", "resend")
-"""Those that tell of invitations."""
+INVITATION_OPERATIONS = ("find_invitation", "get_invitation", "invitations", "invite", "resend")
+"""The operations that return invitations."""
 
 VERBS = (
     "access",
@@ -36,31 +42,31 @@ VERBS = (
     "roles",
     "unassign_role",
 )
-"""Those that callers know as verbs: without one, they have to learn what to do instead."""
+"""The operations behind methods of a client. If one is missing, an error must name a substitute."""
 
 
-NOTHING = {
+EMPTY_REASONS = {
     "missing": "every operation of the contract is offered",
     "missing_verb": "every verb is offered",
     "option": "an invitation has no option that is on or off",
     "text_option": "an invitation has no option that is a text",
     "own": "every operation is one of the contract",
-    "shown": "`documented` is empty: paste there what the documentation shows",
+    "example": "`documented` is empty: paste there what the documentation shows",
 }
-"""Why a test has nothing to do, by its argument."""
+"""The reason for skipping a parametrized test without parameters, by its argument."""
 
 
 class Rules:
     """One provider under test.
 
     Attributes:
-        service: the class of the provider's sandbox. Without one, override `setting`.
+        service: the class of the provider's sandbox. Without one, override `backend`.
         kind: the provider class; by default the installed one with the service's name.
         facts: the profile and the switches of the sandbox.
         cassettes: the folder of the recordings. If it is set, the suite replays what was recorded
-            from `setting`, and records it with `--guestlist-record`.
-        public_fields: fields of answers that are named like a secret, such as `html_url`, and hold
-            none.
+            from `backend`, and records it with `--guestlist-record`.
+        public_fields: fields of answers that are named like a secret, such as `html_url`, but are
+            not secret.
         role: the role that invitations offer, by id, name or `kind:name`; by default the last one
             that the service lists. Set it, so that the suite notices a list that is read wrongly.
         joins_at_once: whether the service has no invitations, so that `invite` always returns a
@@ -75,23 +81,23 @@ class Rules:
     role: ClassVar[str | None] = None
     joins_at_once: ClassVar[bool] = False
 
-    def setting(self) -> Setting:
-        """Returns a new setting. Override it for a live service."""
+    def backend(self) -> Backend:
+        """Returns a new backend. Override it for a live service."""
         if self.service is None:
-            raise TypeError(f"{type(self).__name__} needs a `service`, or a `setting` of its own")
-        return SandboxSetting(self.service, self.provider_class(), **self.facts)
+            raise TypeError(f"{type(self).__name__} needs a `service`, or a `backend` of its own")
+        return SandboxBackend(self.service, self.provider_class(), **self.facts)
 
     @classmethod
     def provider_class(cls) -> type[Provider]:
-        """The provider under test."""
+        """Returns the class of the provider under test."""
         if cls.kind is not None:
             return cls.kind
         if cls.service is None:
-            raise TypeError(f"{cls.__name__} needs a `service`, or a `kind` and a `setting`")
+            raise TypeError(f"{cls.__name__} needs a `service`, or a `kind` and a `backend`")
         return installed().provider(cls.service.name)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """One test for each operation that there is, or is not."""
+        """Parametrizes tests with the operations that the provider has or lacks."""
         try:
             choices = self.choices()
         except ConfigError as error:
@@ -102,7 +108,7 @@ class Rules:
 
     @classmethod
     def choices(cls) -> dict[str, Sequence[Any]]:
-        """What each test is run for that has an argument of that name."""
+        """Returns the parameters of tests, by the name of the test's argument."""
         kind = cls.provider_class()
         offered = [name for name in CONTRACT if kind.supports(name)]
         own = [name for name in kind.operations() if name not in CONTRACT]
@@ -121,7 +127,7 @@ class Rules:
             "changing": [name for name in offered if name in CHANGING],
             "getting": [name for name in offered if name.startswith("get_")],
             "finding": [name for name in offered if name.startswith(("find_", "get_"))],
-            "telling": [name for name in offered if name in TELLING],
+            "invitation_operation": [name for name in offered if name in INVITATION_OPERATIONS],
             "missing": [
                 name for name in CONTRACT if not kind.supports(name) and name not in SHORTCUTS
             ],
@@ -130,8 +136,8 @@ class Rules:
 
     @pytest.fixture(autouse=True)
     def _rule(self, request: pytest.FixtureRequest) -> Iterator[None]:
-        """What the test says of itself is the rule that its remarks name."""
-        with ruling(str(request.function.__doc__)):
+        """Uses the docstring of the test as the rule in its failures."""
+        with under_rule(str(request.function.__doc__)):
             yield
 
     @pytest.fixture
@@ -141,72 +147,74 @@ class Rules:
 
     @classmethod
     @contextmanager
-    def on_stage(cls, request: pytest.FixtureRequest, name: str) -> Iterator[Scene]:
-        """A scene: in a fresh setting, in one that is being recorded, or in a recorded one."""
+    def open_harness(cls, request: pytest.FixtureRequest, name: str) -> Iterator[Harness]:
+        """Yields a harness whose backend is new, being recorded, or replayed."""
         with ExitStack() as ending:
             if cls.cassettes is None:
-                setting = cls().setting()
+                backend = cls().backend()
             else:
                 from pytest_guestlist.conformance.recorded import recording, replaying
 
                 if request.config.getoption("--guestlist-record"):
-                    true = cls().setting()
+                    true = cls().backend()
                     source = true.source
-                    setting = ending.enter_context(recording(cls.cassettes, name, true, source))
+                    backend = ending.enter_context(recording(cls.cassettes, name, true, source))
                 else:
                     kind = cls.provider_class()
-                    setting = ending.enter_context(replaying(cls.cassettes, name, kind))
-            scene = Scene(setting, cls.role, joins_at_once=cls.joins_at_once)
-            ending.callback(scene.close)
-            yield scene
+                    backend = ending.enter_context(replaying(cls.cassettes, name, kind))
+            harness = Harness(backend, cls.role, joins_at_once=cls.joins_at_once)
+            ending.callback(harness.close)
+            yield harness
 
     @classmethod
-    def remarked(cls) -> AbstractContextManager[None]:
-        """In which an error that nobody expected becomes a remark."""
+    def reporting_errors(cls) -> AbstractContextManager[None]:
+        """Returns a context in which an unexpected error fails the test with an explanation."""
         others = [cls] if cls.service is None else [cls, cls.service]
-        return remarking(cls.provider_class(), *others)
+        return errors_as_findings(cls.provider_class(), *others)
 
     @pytest.fixture
-    def scene(self, request: pytest.FixtureRequest) -> Iterator[Scene]:
-        """A fresh setting with a client in it."""
-        with self.on_stage(request, _name(request)) as scene:
-            yield scene
+    def harness(self, request: pytest.FixtureRequest) -> Iterator[Harness]:
+        """A harness with a new backend."""
+        with self.open_harness(request, _name(request)) as harness:
+            yield harness
 
     @pytest.fixture
-    def another_scene(self, request: pytest.FixtureRequest) -> Iterator[Scene]:
-        """A second one, for tests that compare with the tour."""
-        with self.on_stage(request, f"{_name(request)}.again") as scene:
-            yield scene
+    def second_harness(self, request: pytest.FixtureRequest) -> Iterator[Harness]:
+        """A second harness, for tests that compare two runs."""
+        with self.open_harness(request, f"{_name(request)}.again") as harness:
+            yield harness
 
     @pytest.fixture(scope="class")
     @classmethod
-    def _led(cls, request: pytest.FixtureRequest) -> Iterator[Tour | Ended]:
-        led: Tour | Ended
+    def _walkthrough_result(
+        cls, request: pytest.FixtureRequest
+    ) -> Iterator[Walkthrough | FailedWalkthrough]:
+        result: Walkthrough | FailedWalkthrough
         with ExitStack() as staged:
             try:
                 with ExitStack() as trial:
-                    scene = trial.enter_context(cls.on_stage(request, "tour"))
-                    with ruling("every operation is run once"), cls.remarked():
-                        led = lead(scene, cls.detour)
+                    harness = trial.enter_context(cls.open_harness(request, "walkthrough"))
+                    with under_rule("every operation is run once"), cls.reporting_errors():
+                        result = run_walkthrough(harness, cls.extra_operations)
                     staged.enter_context(trial.pop_all())
             except pytest.fail.Exception as failure:
-                led = Ended(str(failure))
-            yield led
+                result = FailedWalkthrough(str(failure))
+            yield result
 
     @pytest.fixture
-    def tour(self, _led: Tour | Ended) -> Tour:
-        """Every operation, run once and recorded."""
-        if isinstance(_led, Ended):
-            _led.tell()
-        return _led
+    def walkthrough(self, _walkthrough_result: Walkthrough | FailedWalkthrough) -> Walkthrough:
+        """The recorded walkthrough of the class: every operation, run once."""
+        if isinstance(_walkthrough_result, FailedWalkthrough):
+            _walkthrough_result.fail_or_skip()
+        return _walkthrough_result
 
     @classmethod
-    def detour(cls, guide: Guide, member: Member) -> None:
-        """Runs the operations that the contract does not know, as a part of the walkthrough.
-        Override it if the provider has such operations:
+    def extra_operations(cls, runner: Runner, member: Member) -> None:
+        """Runs operations that are not part of the contract, during the walkthrough. Override it if
+        the provider has such operations:
 
-            guide.take("suspend", member)
-            assert [one.id for one in guide.take("suspended").items] == [member.id]
+            runner.run("suspend", member)
+            assert [one.id for one in runner.run("suspended").items] == [member.id]
         """
 
 
@@ -215,46 +223,46 @@ def _takes_text(field: FieldInfo) -> bool:
 
 
 def _none(argument: str) -> Any:
-    """What a test is run for where there is nothing: it is skipped, with the reason."""
-    reason = NOTHING.get(argument, "the provider has no such operation")
+    """Returns a parameter that skips the test, with the reason."""
+    reason = EMPTY_REASONS.get(argument, "the provider has no such operation")
     return pytest.param(None, id="none", marks=pytest.mark.skip(reason=reason))
 
 
 def _name(request: pytest.FixtureRequest) -> str:
-    """The test's name as that of a file."""
+    """Returns the name of the test without characters that files cannot have in their names."""
     return re.sub(r"[^\w-]+", "-", request.node.name).strip("-")
 
 
-def samples_of(tour: Tour, operation: str) -> list[Sample]:
-    """The samples of one operation: several where a list has several pages.
+def samples_of(walkthrough: Walkthrough, operation: str) -> list[Sample]:
+    """Returns the samples of one operation: one for each page of a list.
 
-    Skips the test where the setting could not run it.
+    Skips the test if the walkthrough could not run the operation.
     """
-    found = [one for one in tour.samples.values() if one.name == operation]
+    found = [one for one in walkthrough.samples.values() if one.name == operation]
     if not found:
-        unknown = "the walkthrough does not know it. Run it in `detour` of the suite"
-        pytest.skip(tour.lacking.get(operation, f"{operation} was not run: {unknown}"))
+        unknown = "run it in `extra_operations` of the suite"
+        pytest.skip(walkthrough.skipped.get(operation, f"{operation} was not run: {unknown}"))
     for outgoing, answer in (one for sample in found for one in sample.played):
         note_exchange(outgoing, answer)
     return found
 
 
-def sent_by(tour: Tour, operation: str) -> list[Sample]:
-    """The same of an operation that sends something: some know their answer without asking."""
-    found = [one for one in samples_of(tour, operation) if one.played]
+def samples_with_requests(walkthrough: Walkthrough, operation: str) -> list[Sample]:
+    """Returns the samples of an operation that sent a request. Skips the test if there are none."""
+    found = [one for one in samples_of(walkthrough, operation) if one.played]
     if not found:
-        pytest.skip(f"{operation} asks the service nothing")
+        pytest.skip(f"{operation} sends no request")
     return found
 
 
-def one_of_each_effect(tour: Tour) -> list[Sample]:
+def one_of_each_effect(walkthrough: Walkthrough) -> list[Sample]:
     """Returns the first sample of each combination of effects that the operations send.
 
     For rules that guestlist itself keeps, whichever operation runs: retries, pauses, redirects and
     masking depend on the effects of the requests only.
     """
     found: dict[frozenset[Effect], Sample] = {}
-    for sample in tour.samples.values():
+    for sample in walkthrough.samples.values():
         if sample.played:
             found.setdefault(frozenset(one.effect for one in sample.requests), sample)
     if not found:

@@ -13,7 +13,7 @@ from guestlist.exchange.drive import AsyncDriver, Driver
 from guestlist.exchange.step import Outgoing
 from guestlist.models import Access, Guest, InviteResult, RemoveResult, RevokeResult, RoleResult
 from guestlist.provider import Provider, Request, Token
-from pytest_guestlist.conformance.wires import OnceMore
+from pytest_guestlist.conformance.wires import AsyncWire
 
 ACCOUNT = "suite"
 """The name of the account in every test."""
@@ -25,18 +25,18 @@ PATIENT = Budget(total=3600.0)
 class Spy(Account):
     """An account that notes what its provider asks for."""
 
-    asked: list[tuple[Request, Outgoing]]
+    requests: list[tuple[Request, Outgoing]]
 
     def outgoing(self, request: Request, budget: Budget) -> Outgoing:
         outgoing = super().outgoing(request, budget)
-        self.asked.append((request, outgoing))
+        self.requests.append((request, outgoing))
         return outgoing
 
 
 def spy_on(provider: Provider, clock: Clock, watch: Callable[[Event], None] | None = None) -> Spy:
     """An account with that provider that notes what it asks for."""
     spy = Spy(ACCOUNT, provider, clock, watch)
-    spy.asked = []
+    spy.requests = []
     return spy
 
 
@@ -113,6 +113,6 @@ class WiredAsyncGuestlist(AsyncGuestlist):
     """The same for the async client."""
 
     def _start(self, http_client: Any, transport: Any) -> Callable[[str], None]:
-        self._wire = OnceMore(transport)  # type: ignore[assignment]
+        self._wire = AsyncWire(transport)  # type: ignore[assignment]
         self._driver = AsyncDriver(self._wire, self._clock)
         return _nothing

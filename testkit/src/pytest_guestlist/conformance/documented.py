@@ -19,19 +19,19 @@ from guestlist.models import Invitation, Member, NewInvitation, Role, State
 from guestlist.provider import Page, Provider, Response
 from pytest_guestlist.accounts import stand_in
 from pytest_guestlist.clock import VirtualClock
+from pytest_guestlist.conformance.backend import START
 from pytest_guestlist.conformance.base import Rules
 from pytest_guestlist.conformance.clients import PATIENT, keep_token, spy_on
-from pytest_guestlist.conformance.remark import place, remark
-from pytest_guestlist.conformance.setting import START
-from pytest_guestlist.conformance.wires import Reciting
+from pytest_guestlist.conformance.finding import location_of, report_finding
+from pytest_guestlist.conformance.wires import ScriptedWire
 
 
 @dataclass(frozen=True)
-class Shown:
+class Example:
     """An answer that the documentation of a service shows, and what it means.
 
-        Shown("get_invitation", {"id": "7", "mail": "a@b.example"}, {"id": "7", "state": "unknown"})
-        Shown("invite", {"code": "seats_taken"}, Conflict, status=400, says="seat")
+        Example("get_invitation", {"id": "7", "to": "a@b.example"}, {"state": "unknown"})
+        Example("invite", {"code": "seats_taken"}, Conflict, status=400, error_contains="seat")
 
     Attributes:
         operation: the name of the operation that reads the answer.
@@ -40,7 +40,7 @@ class Shown:
             page; or the class of the expected error. A role is written as its id, a date in ISO
             8601.
         status: the HTTP status of the last answer.
-        says: a text that the error or its hint must contain.
+        error_contains: a text that the error or its hint must contain.
         several: whether `answers` is a list of bodies, for an operation that sends several
             requests. The last one is repeated.
         sends: texts that a request must contain in its method and URL, body or headers.
@@ -54,7 +54,7 @@ class Shown:
     answers: Any
     means: Any
     status: int = 200
-    says: str = ""
+    error_contains: str = ""
     several: bool = False
     sends: Sequence[str] = ()
     arguments: tuple[Any, ...] | None = None
@@ -65,8 +65,8 @@ class Shown:
         """The answers as they come."""
         bodies = self.answers if self.several else [self.answers]
         statuses = [200] * (len(bodies) - 1) + [self.status]
-        told = self.headers
-        headers = [told] * len(bodies) if isinstance(told, Mapping) else told
+        given = self.headers
+        headers = [given] * len(bodies) if isinstance(given, Mapping) else given
         return [
             Response(
                 status,
@@ -82,7 +82,7 @@ MEMBER = Member(id="m-1", email="ada@example.com", user_id="u-1")
 ROLE = Role(id="r-1")
 
 
-def made_up(kind: type[Provider], operation: str) -> tuple[Any, ...]:
+def invented_arguments(kind: type[Provider], operation: str) -> tuple[Any, ...]:
     """Arguments for an operation of the contract."""
     roles = (ROLE,) if kind.least_roles else ()
     known: dict[str, tuple[Any, ...]] = {
@@ -109,69 +109,71 @@ class Documented(Rules):
         documented: the answers that the documentation shows, and what they mean: paste them here.
     """
 
-    documented: ClassVar[Sequence[Shown]] = ()
+    documented: ClassVar[Sequence[Example]] = ()
 
     @classmethod
     def choices(cls) -> dict[str, Sequence[Any]]:
         numbered = enumerate(cls.documented, 1)
-        shown = [pytest.param(one, id=f"{one.operation}-{number}") for number, one in numbered]
-        return {**super().choices(), "shown": shown}
+        example = [pytest.param(one, id=f"{one.operation}-{number}") for number, one in numbered]
+        return {**super().choices(), "example": example}
 
-    def test_documented_answer_is_read(self, provider_kind: type[Provider], shown: Shown) -> None:
+    def test_documented_answer_is_read(
+        self, provider_kind: type[Provider], example: Example
+    ) -> None:
         """An answer that the documentation shows is read as what it means.
 
         Likely cause: The code was written for another variant of the answer; or the sample or its
         meaning is wrong.
         """
-        wire = Reciting(*shown.replies())
-        given = shown.arguments
+        wire = ScriptedWire(*example.replies())
+        given = example.arguments
         if given is None:
-            given = made_up(provider_kind, shown.operation)
-        settings = {**dict(stand_in(provider_kind)), **shown.settings}
+            given = invented_arguments(provider_kind, example.operation)
+        settings = {**dict(stand_in(provider_kind)), **example.settings}
         clock = VirtualClock(START)
-        came: Any
+        got: Any
         try:
             provider = provider_kind(**{k: v for k, v in settings.items() if v is not None})
             spy = spy_on(provider, clock)
             keep_token(spy)
-            call = Call(spy, PATIENT, fetches_token=shown.operation == "fetch_token")
-            came = Driver(wire, clock).run(run(call, getattr(provider, shown.operation)(*given)))
+            call = Call(spy, PATIENT, fetches_token=example.operation == "fetch_token")
+            got = Driver(wire, clock).run(run(call, getattr(provider, example.operation)(*given)))
         except GuestlistError as error:
-            came = error
+            got = error
         sent = [
             f"{one.method} {one.url} {(one.content or b'').decode()} {dict(one.headers)}"
             for one in wire.sent
         ]
-        wrong = list(_differences(came, shown.means))
-        if isinstance(came, GuestlistError) and shown.says not in f"{came} {came.hint}":
-            wrong.append(f"an error that says {shown.says!r}")
-        wrong += [f"{part!r} is sent" for part in shown.sends if not any(part in o for o in sent)]
+        wrong = list(_differences(got, example.means))
+        if isinstance(got, GuestlistError) and example.error_contains not in f"{got} {got.hint}":
+            wrong.append(f"an error that contains {example.error_contains!r}")
+        wrong += [f"{part!r} is sent" for part in example.sends if not any(part in o for o in sent)]
         if wrong:
-            remark(
+            report_finding(
                 expected="; ".join(wrong),
-                came=f"{came!r}, after {'; '.join(sent) or 'no request'}",
-                look_at=place(provider_kind, shown.operation),
+                got=f"{got!r}, after {'; '.join(sent) or 'no request'}",
+                look_at=location_of(provider_kind, example.operation),
             )
 
 
-def _differences(came: Any, means: Any, where: str = "") -> Iterator[str]:
+def _differences(got: Any, means: Any, where: str = "") -> Iterator[str]:
     """What should have come and did not."""
     if isinstance(means, type):
-        if not isinstance(came, means):
+        if not isinstance(got, means):
             yield means.__name__
     elif isinstance(means, Mapping):
         for name, wanted in means.items():
-            one = getattr(came, name, "nothing of that name")
+            one = getattr(got, name, "nothing of that name")
             yield from _differences(one, wanted, f"{where} {name}")
     elif isinstance(means, list | tuple):
-        items = came.items if isinstance(came, Page) else came
+        items = got.items if isinstance(got, Page) else got
         if not isinstance(items, list | tuple) or len(items) != len(means):
             yield f"{where or 'a list'} of {len(means)}"
             return
         for number, (one, wanted) in enumerate(zip(items, means, strict=True)):
             yield from _differences(one, wanted, f"{where}[{number}]")
-    elif _plain(came) != means:
-        yield f"{where.strip() or 'the value'} is {means!r}, not {_plain(came)!r}"
+    elif _plain(got) != means:
+        yield f"{where.strip() or 'the value'} is {means!r}, not {_plain(got)!r}"
 
 
 def _plain(value: Any) -> Any:

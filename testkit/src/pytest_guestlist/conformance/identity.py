@@ -23,10 +23,10 @@ from guestlist.provider import Effect, Flow, Limit, Provider
 from guestlist.provider.settings import environment_variable, is_secret
 from pytest_guestlist.checking import CONTRACT, facts, sketches
 from pytest_guestlist.conformance.base import VERBS, Rules
-from pytest_guestlist.conformance.documented import made_up
-from pytest_guestlist.conformance.remark import place, remark
-from pytest_guestlist.conformance.scene import Scene
-from pytest_guestlist.conformance.wires import Holding
+from pytest_guestlist.conformance.documented import invented_arguments
+from pytest_guestlist.conformance.finding import location_of, report_finding
+from pytest_guestlist.conformance.harness import Harness
+from pytest_guestlist.conformance.wires import ReadOnlyWire
 
 
 class Identity(Rules):
@@ -45,9 +45,9 @@ class Identity(Rules):
         Likely cause: `name` contains capitals, spaces or underscores.
         """
         if not re.fullmatch(r"[a-z][a-z0-9-]*", provider_kind.name):
-            remark(
+            report_finding(
                 expected="such as acme",
-                came=repr(provider_kind.name),
+                got=repr(provider_kind.name),
                 look_at=f"{provider_kind.__name__}.name",
             )
 
@@ -58,9 +58,9 @@ class Identity(Rules):
         """
         docs = provider_kind.docs_url
         if not provider_kind.title.strip() or not docs.startswith("https://"):
-            remark(
+            report_finding(
                 expected="a title, and a docs_url that begins with https://",
-                came=f"{provider_kind.title!r}, {docs!r}",
+                got=f"{provider_kind.title!r}, {docs!r}",
                 look_at=f"{provider_kind.__name__}.title, .docs_url",
             )
 
@@ -74,9 +74,9 @@ class Identity(Rules):
             pytest.skip(f"{provider_kind.name} is not installed as a package")
         found = installed().provider(provider_kind.name)
         if found is not provider_kind:
-            remark(
+            report_finding(
                 expected=provider_kind,
-                came=found,
+                got=found,
                 look_at="[project.entry-points.guestlist] of its pyproject.toml",
             )
 
@@ -88,9 +88,9 @@ class Identity(Rules):
         """
         wrong = [f"{problem.rule}: {problem.hint}" for problem in facts(provider_kind)]
         if wrong:
-            remark(
+            report_finding(
                 expected="facts that agree",
-                came="; ".join(wrong),
+                got="; ".join(wrong),
                 look_at=f"the facts of {provider_kind.__name__}",
             )
 
@@ -102,10 +102,10 @@ class Identity(Rules):
         """
         left = [f"{problem.rule}. {problem.hint}" for problem in sketches(provider_kind)]
         if left:
-            remark(
+            report_finding(
                 expected="no sketch",
-                came=f"{len(left)} left to do:\n    " + "\n    ".join(left),
-                look_at=place(provider_kind, "invite"),
+                got=f"{len(left)} left to do:\n    " + "\n    ".join(left),
+                look_at=location_of(provider_kind, "invite"),
             )
 
     def test_operations_have_names_of_the_contract(self, provider_kind: type[Provider]) -> None:
@@ -120,10 +120,10 @@ class Identity(Rules):
             and not provider_kind.supports(name)
         ]
         if unmarked:
-            remark(
+            report_finding(
                 expected="@operation above each",
-                came=f"unmarked: {', '.join(unmarked)}",
-                look_at=place(provider_kind, unmarked[0]),
+                got=f"unmarked: {', '.join(unmarked)}",
+                look_at=location_of(provider_kind, unmarked[0]),
             )
 
     def test_invites_and_can_look(self, provider_kind: type[Provider]) -> None:
@@ -134,9 +134,9 @@ class Identity(Rules):
         """
         can = [provider_kind.supports(name) for name in ("invitations", "find_invitation")]
         if not provider_kind.supports("invite") or not any(can):
-            remark(
+            report_finding(
                 expected="invite, and invitations or find_invitation",
-                came=", ".join(provider_kind.operations()),
+                got=", ".join(provider_kind.operations()),
                 look_at=f"the operations of {provider_kind.__name__}",
             )
 
@@ -156,13 +156,13 @@ class Identity(Rules):
         }
         if not required:
             pytest.skip("no setting is required")
-        told = _complaint(provider_kind, {})
+        message = _complaint(provider_kind, {})
         for name, info in required.items():
             env = environment_variable(info)
-            if name not in told or (env and env not in told):
-                remark(
+            if name not in message or (env and env not in message):
+                report_finding(
                     expected=f"ConfigError that names {name} and {env}",
-                    came=told,
+                    got=message,
                     look_at=f"{provider_kind.__name__}.{name}",
                 )
 
@@ -171,32 +171,34 @@ class Identity(Rules):
 
         Likely cause: `env` of the setting is misspelled.
         """
-        told = {name: environment_variable(o) for name, o in provider_kind.model_fields.items()}
-        for name, variable in told.items():
+        variables = {
+            name: environment_variable(o) for name, o in provider_kind.model_fields.items()
+        }
+        for name, variable in variables.items():
             if variable and not re.fullmatch(r"[A-Z][A-Z0-9_]*", variable):
-                remark(
+                report_finding(
                     expected="such as ACME_API_KEY",
-                    came=variable,
+                    got=variable,
                     look_at=f"{provider_kind.__name__}.{name}",
                 )
 
-    def test_organization_is_named(self, scene: Scene) -> None:
+    def test_organization_is_named(self, harness: Harness) -> None:
         """`organization` returns the name of the organization: not its id, and not an empty text.
         If the service has no name for it, it returns the host and path of `base_url`.
 
         Likely cause: `organization` returns a setting instead of the service's name, or `base_url`
         with its scheme.
         """
-        scene.needs("organization")
-        came: object = scene.run(scene.provider.organization())
-        scene.check(
-            isinstance(came, str) and bool(came.strip()) and came not in _settings(scene).values(),
+        harness.require("organization")
+        got: object = harness.run(harness.provider.organization())
+        harness.check(
+            isinstance(got, str) and bool(got.strip()) and got not in _settings(harness).values(),
             expected="a name, or the host and path of base_url without the scheme",
-            came=repr(came),
+            got=repr(got),
             look_at="organization",
         )
 
-    def test_another_organization_is_not_reached(self, scene: Scene) -> None:
+    def test_another_organization_is_not_reached(self, harness: Harness) -> None:
         """With the id of an organization that is not there, everything ends with an error that
         says so: nothing is read from another one, and nobody is invited into it.
 
@@ -204,13 +206,13 @@ class Identity(Rules):
         an empty list. If the credentials alone decide, set `organization_in_requests = False` in
         the suite.
         """
-        scene.needs("organization", "invite")
-        wrong = {name: "none-7" for name in _settings(scene) if "organization" in name}
+        harness.require("organization", "invite")
+        wrong = {name: "none-7" for name in _settings(harness) if "organization" in name}
         if not wrong:
             pytest.skip("no setting names the organization")
-        new = scene.new_invitation("ada")
-        scene.forget()
-        provider = scene.provider.model_copy(update=wrong)
+        new = harness.new_invitation("ada")
+        harness.forget()
+        provider = harness.provider.model_copy(update=wrong)
         flows: dict[str, Callable[[], Flow[Any]]] = {
             "organization": provider.organization,
             "invitations": provider.invitations,
@@ -219,118 +221,122 @@ class Identity(Rules):
         }
         for name, flow in flows.items():
             if provider.supports(name) and self.organization_in_requests | (name == "organization"):
-                with scene.refused(GuestlistError, look_at=name, tried=True) as caught:
-                    scene.run(flow())
-                scene.check(
+                with harness.expect_error(GuestlistError, look_at=name, tried=True) as caught:
+                    harness.run(flow())
+                harness.check(
                     not isinstance(caught.error, MalformedResponse),
                     expected="an error that says that there is no such organization",
-                    came=repr(caught.error),
+                    got=repr(caught.error),
                     look_at=name,
                 )
 
-    def test_credentials_are_secret_settings(self, scene: Scene) -> None:
+    def test_credentials_are_secret_settings(self, harness: Harness) -> None:
         """What `authorize` sends is made from settings that are marked `secret=True`, and so is
         every setting that is called a key, token, secret or password. What is no secret, such as
         the version of the API, is in `headers`.
 
         Likely cause: `secret=True` is missing, or a header that is not secret is in `authorize`.
         """
-        for name, info in type(scene.provider).model_fields.items():
+        for name, info in type(harness.provider).model_fields.items():
             if re.search(r"(?:key|token|secret|password)$", name) and not is_secret(info):
-                scene.remark(expected="secret=True", came="a setting for all to see", look_at=name)
-        told = {**scene.provider.authorize()}
-        others = _with_other_secrets(scene.provider)
-        for header, value in told.items():
+                harness.report_finding(
+                    expected="secret=True", got="a setting for all to see", look_at=name
+                )
+        headers = {**harness.provider.authorize()}
+        others = _with_other_secrets(harness.provider)
+        for header, value in headers.items():
             if others.get(header) == value:
-                remark(
+                report_finding(
                     expected=f"a secret setting in the header {header}; if it is the same for"
                     " everybody, it belongs into the property `headers`",
-                    came="a value in which no secret setting has a part",
-                    look_at=place(scene.provider, "authorize"),
+                    got="a value in which no secret setting has a part",
+                    look_at=location_of(harness.provider, "authorize"),
                 )
-        if not told:
+        if not headers:
             pytest.skip("no credentials are sent")
 
-    def test_secret_settings_are_masked(self, scene: Scene) -> None:
+    def test_secret_settings_are_masked(self, harness: Harness) -> None:
         """Secrets show neither in `repr`, nor in `str`, nor in a dump of the account.
 
         Likely cause: The setting is not marked `secret=True`, or the class defines `__repr__`.
         """
-        provider = scene.provider
+        provider = harness.provider
         shown = repr(provider) + str(provider) + provider.model_dump_json()
         for name, info in type(provider).model_fields.items():
             value = getattr(provider, name)
             if is_secret(info) and value and str(value) in shown:
-                remark(
+                report_finding(
                     expected="asterisks, or nothing",
-                    came=f"the value of {name}",
-                    look_at=f"{type(provider).__name__}.{name}: made with `setting(secret=True)`?",
+                    got=f"the value of {name}",
+                    look_at=f"{type(provider).__name__}.{name}: made with `backend(secret=True)`?",
                 )
 
-    def test_plain_http_is_refused(self, scene: Scene) -> None:
+    def test_plain_http_is_refused(self, harness: Harness) -> None:
         """Credentials never travel over plain http, this machine excepted.
 
         Likely cause: The class overrides the validation of `base_url`.
         """
-        settings = {**dict(scene.provider), "base_url": "http://service.example.com"}
-        told = _complaint(type(scene.provider), settings)
-        scene.check(
-            "https" in told,
+        settings = {**dict(harness.provider), "base_url": "http://service.example.com"}
+        message = _complaint(type(harness.provider), settings)
+        harness.check(
+            "https" in message,
             expected="ConfigError that says to use https",
-            came=told,
+            got=message,
             look_at="base_url",
         )
 
-    def test_limits_are_possible(self, scene: Scene) -> None:
+    def test_limits_are_possible(self, harness: Harness) -> None:
         """`limits` are positive numbers of requests in positive times, and `refuses_duplicates` is
         True or False.
 
         Likely cause: The numbers of a `Limit` are exchanged or zero, or `refuses_duplicates`
         returns no boolean.
         """
-        refuses = scene.provider.refuses_duplicates
-        scene.check(
+        refuses = harness.provider.refuses_duplicates
+        harness.check(
             isinstance(refuses, bool),
             expected="True or False",
-            came=repr(refuses),
+            got=repr(refuses),
             look_at="refuses_duplicates",
         )
-        for limit in scene.provider.limits:
+        for limit in harness.provider.limits:
             if not isinstance(limit, Limit) or limit.count < 1 or limit.per <= 0:
-                remark(
+                report_finding(
                     expected="Limit(count >= 1, per > 0)",
-                    came=repr(limit),
-                    look_at=place(scene.provider, "limits"),
+                    got=repr(limit),
+                    look_at=location_of(harness.provider, "limits"),
                 )
 
     # ------------------------------------------------------------------ what is unsupported
 
-    def test_missing_operation_is_unsupported(self, scene: Scene, missing: str) -> None:
+    def test_missing_operation_is_unsupported(self, harness: Harness, missing: str) -> None:
         """What is not offered raises Unsupported before anything is sent, and says who cannot do
         what, and what to do instead.
 
         Likely cause: `substitutes` has no sentence for the operation, or the class defines it
         without `@operation`.
         """
-        with scene.refused(Unsupported, look_at=missing) as caught:
-            getattr(scene.provider, missing)(*made_up(type(scene.provider), missing))
-        told = str(caught.error)
+        with harness.expect_error(Unsupported, look_at=missing) as caught:
+            getattr(harness.provider, missing)(*invented_arguments(type(harness.provider), missing))
+        message = str(caught.error)
         needs_hint = missing in VERBS
-        if scene.provider.title not in told or (needs_hint and not caught.error.hint):
-            remark(
+        if harness.provider.title not in message or (needs_hint and not caught.error.hint):
+            report_finding(
                 expected="the service, the verb and a hint",
-                came=told,
-                look_at=f"{type(scene.provider).__name__}.substitutes[{missing!r}]",
+                got=message,
+                look_at=f"{type(harness.provider).__name__}.substitutes[{missing!r}]",
             )
-        _untouched(scene, missing)
+        _untouched(harness, missing)
 
-    def test_missing_verb_is_unsupported_for_callers(self, scene: Scene, missing_verb: str) -> None:
+    def test_missing_verb_is_unsupported_for_callers(
+        self, harness: Harness, missing_verb: str
+    ) -> None:
         """A verb of guestlist that the service cannot do ends before anything is changed.
 
         Likely cause: The class defines the operation without `@operation`.
         """
-        someone = scene.address("ada")
-        guests = scene.guests
+        someone = harness.address("ada")
+        guests = harness.guests
         calls: dict[str, Callable[[], Any]] = {
             "invite": lambda: guests.invite(someone),
             "revoke": lambda: guests.revoke(someone),
@@ -342,83 +348,83 @@ class Identity(Rules):
             "members": lambda: list(guests.members()),
             "roles": lambda: list(guests.roles()),
         }
-        with scene.refused(Unsupported, look_at=missing_verb):
+        with harness.expect_error(Unsupported, look_at=missing_verb):
             calls[missing_verb]()
 
-    def test_role_that_cannot_be_invited_with(self, scene: Scene) -> None:
+    def test_role_that_cannot_be_invited_with(self, harness: Harness) -> None:
         """Where an invitation takes no role, or not so many, that is said before anything is
         sent; and an invitation without a role that it needs is refused in the same way.
 
         Likely cause: `least_roles` or `most_roles` does not fit the service, or
         `substitutes['role']` is missing.
         """
-        scene.needs("invite")
-        kind = type(scene.provider)
+        harness.require("invite")
+        kind = type(harness.provider)
         if kind.most_roles is not None:
             many = [Role(id=f"r{n}") for n in range(kind.most_roles + 1)]
-            with scene.refused(Unsupported, look_at="most_roles") as caught:
-                scene.guests.invite(scene.address("ada"), role=many)
+            with harness.expect_error(Unsupported, look_at="most_roles") as caught:
+                harness.guests.invite(harness.address("ada"), role=many)
             if kind.most_roles == 0 and not caught.error.hint:
-                remark(
+                report_finding(
                     expected="a hint what to do instead",
-                    came=str(caught.error),
+                    got=str(caught.error),
                     look_at=f"{kind.__name__}.substitutes['role']",
                 )
         if kind.least_roles:
-            with scene.refused(InvalidArgument, look_at="least_roles"):
-                scene.guests.invite(scene.address("ada"))
-        _untouched(scene, "invite")
+            with harness.expect_error(InvalidArgument, look_at="least_roles"):
+                harness.guests.invite(harness.address("ada"))
+        _untouched(harness, "invite")
 
-    def test_mail_that_cannot_be_suppressed(self, scene: Scene) -> None:
+    def test_mail_that_cannot_be_suppressed(self, harness: Harness) -> None:
         """Without `can_suppress_email`, an invitation without an email is Unsupported; with it, no
         mail is sent.
 
         Likely cause: `invite` ignores `new.send_email` although `can_suppress_email` is declared,
         or uses it although it is not.
         """
-        scene.needs("invite")
-        new = scene.new_invitation("ada")
+        harness.require("invite")
+        new = harness.new_invitation("ada")
         bodies = [
-            self._asked(scene, new.model_copy(update={"send_email": sent}))
+            self._asked(harness, new.model_copy(update={"send_email": sent}))
             for sent in (True, False)
         ]
-        scene.check(
-            scene.provider.can_suppress_email is (bodies[0] != bodies[1]),
+        harness.check(
+            harness.provider.can_suppress_email is (bodies[0] != bodies[1]),
             expected="can_suppress_email, exactly if `invite` uses `new.send_email`",
-            came=f"{scene.provider.can_suppress_email}; with and without a mail {bodies}",
+            got=f"{harness.provider.can_suppress_email}; with and without a mail {bodies}",
             look_at="can_suppress_email invite",
         )
-        if not scene.provider.can_suppress_email:
-            with scene.refused(Unsupported, look_at="can_suppress_email"):
-                scene.invite("ada", send_email=False)
+        if not harness.provider.can_suppress_email:
+            with harness.expect_error(Unsupported, look_at="can_suppress_email"):
+                harness.invite("ada", send_email=False)
             return
-        result = scene.invite("ada", send_email=False)
-        sent = scene.setting.emails(scene.address("ada"))
+        result = harness.invite("ada", send_email=False)
+        sent = harness.backend.emails(harness.address("ada"))
         if sent or result.email_sent:
-            look_at = f"{place(scene.provider, 'invite')}: does it use `new.send_email`?"
-            remark(expected="0 emails", came=f"{sent} emails", look_at=look_at)
+            look_at = f"{location_of(harness.provider, 'invite')}: does it use `new.send_email`?"
+            report_finding(expected="0 emails", got=f"{sent} emails", look_at=look_at)
 
-    def _asked(self, scene: Scene, new: NewInvitation) -> list[str]:
+    def _asked(self, harness: Harness, new: NewInvitation) -> list[str]:
         """What `invite` sends to change something. It does not reach the service: looks do."""
-        wire = Holding(scene.wire, lambda: scene.spy.asked[-1][0].effect is Effect.READ)
+        wire = ReadOnlyWire(harness.wire, lambda: harness.spy.requests[-1][0].effect is Effect.READ)
         with suppress(GuestlistError):
-            scene.run(scene.provider.invite(new), wire)
+            harness.run(harness.provider.invite(new), wire)
         return [f"{one.method} {one.url} {one.content!r}" for one in wire.held]
 
-    def test_unknown_options_are_refused(self, scene: Scene) -> None:
+    def test_unknown_options_are_refused(self, harness: Harness) -> None:
         """An option that the provider does not know is an error that names the known ones.
 
         Likely cause: `Options` allows extra fields.
         """
-        scene.needs("invite")
-        with scene.refused(InvalidArgument, look_at="Options") as caught:
-            scene.invite("ada", options={"no_such_option": 1})
-        told = str(caught.error)
-        if any(name not in told for name in scene.provider.Options.model_fields):
-            remark(
+        harness.require("invite")
+        with harness.expect_error(InvalidArgument, look_at="Options") as caught:
+            harness.invite("ada", options={"no_such_option": 1})
+        message = str(caught.error)
+        if any(name not in message for name in harness.provider.Options.model_fields):
+            report_finding(
                 expected="the names of the known options",
-                came=told,
-                look_at=f"{type(scene.provider).__name__}.Options",
+                got=message,
+                look_at=f"{type(harness.provider).__name__}.Options",
             )
 
 
@@ -432,9 +438,9 @@ def _with_other_secrets(provider: Provider) -> Mapping[str, str]:
         return {}
 
 
-def _settings(scene: Scene) -> dict[str, Any]:
+def _settings(harness: Harness) -> dict[str, Any]:
     """The settings that have a value."""
-    return {name: value for name, value in scene.provider if value is not None}
+    return {name: value for name, value in harness.provider if value is not None}
 
 
 def _complaint(kind: type[Provider], settings: dict[str, Any]) -> str:
@@ -445,6 +451,6 @@ def _complaint(kind: type[Provider], settings: dict[str, Any]) -> str:
         return str(error)
 
 
-def _untouched(scene: Scene, look_at: str) -> None:
-    sent = [f"{outgoing.method} {outgoing.url}" for outgoing, _ in scene.wire.noted]
-    scene.check(not sent, expected="nothing is sent", came=sent, look_at=look_at)
+def _untouched(harness: Harness, look_at: str) -> None:
+    sent = [f"{outgoing.method} {outgoing.url}" for outgoing, _ in harness.wire.exchanges]
+    harness.check(not sent, expected="nothing is sent", got=sent, look_at=look_at)

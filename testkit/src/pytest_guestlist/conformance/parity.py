@@ -7,77 +7,77 @@ from typing import Any
 
 from guestlist.errors import GuestlistError
 from pytest_guestlist.conformance.base import Rules
-from pytest_guestlist.conformance.remark import place, remark
-from pytest_guestlist.conformance.scene import Scene
+from pytest_guestlist.conformance.finding import location_of, report_finding
+from pytest_guestlist.conformance.harness import Harness
 
 
 class Parity(Rules):
     """The same calls through `Guestlist` and `AsyncGuestlist`."""
 
-    def test_sync_and_async_give_equal_answers(self, scene: Scene) -> None:
+    def test_sync_and_async_give_equal_answers(self, harness: Harness) -> None:
         """Every look has the same answer through the sync and the async client.
 
         Likely cause: The provider keeps something between two calls, or uses the machine's clock or
         random numbers.
         """
-        scene.invitation("ada")
-        scene.invitation("bob")
-        sync = _looks(scene)
-        awaited = asyncio.run(_async_looks(scene))
-        for name, told in sync.items():
-            if awaited[name] != told:
-                remark(
-                    expected=told,
-                    came=awaited[name],
-                    look_at=place(scene.provider, name),
+        harness.invitation("ada")
+        harness.invitation("bob")
+        sync = _looks(harness)
+        awaited = asyncio.run(_async_looks(harness))
+        for name, results in sync.items():
+            if awaited[name] != results:
+                report_finding(
+                    expected=results,
+                    got=awaited[name],
+                    look_at=location_of(harness.provider, name),
                 )
 
-    def test_async_client_changes_things(self, scene: Scene) -> None:
+    def test_async_client_changes_things(self, harness: Harness) -> None:
         """An invitation of the async client is found by the sync one.
 
         Likely cause: The provider keeps something between two calls.
         """
-        terms = scene.terms()
+        required_arguments = harness.required_arguments()
 
         async def invite() -> Any:
-            return await scene.async_client().invite(scene.address("ada"), **terms)
+            return await harness.async_client().invite(harness.address("ada"), **required_arguments)
 
         result = asyncio.run(invite())
-        found = scene.status("ada")
+        found = harness.status("ada")
         if found.state is not result.guest.state:
-            remark(
+            report_finding(
                 expected=result.guest.state,
-                came=found,
-                look_at=place(scene.provider, "invite"),
+                got=found,
+                look_at=location_of(harness.provider, "invite"),
             )
 
 
 LISTS = ("invitations", "members", "roles")
 
 
-def _looks(scene: Scene) -> dict[str, Any]:
-    guests = scene.guests
-    told: dict[str, Any] = {"status": guests.status(scene.address("ada"))}
-    told["nobody"] = guests.status(scene.address("nobody"))
+def _looks(harness: Harness) -> dict[str, Any]:
+    guests = harness.guests
+    results: dict[str, Any] = {"status": guests.status(harness.address("ada"))}
+    results["nobody"] = guests.status(harness.address("nobody"))
     for name in LISTS:
-        if scene.provider.supports(name):
-            told[name] = list(getattr(guests, name)())
+        if harness.provider.supports(name):
+            results[name] = list(getattr(guests, name)())
     try:
-        told["check"] = guests.check()
+        results["check"] = guests.check()
     except GuestlistError as error:
-        told["check"] = str(error)
-    return told
+        results["check"] = str(error)
+    return results
 
 
-async def _async_looks(scene: Scene) -> dict[str, Any]:
-    guests = scene.async_client()
-    told: dict[str, Any] = {"status": await guests.status(scene.address("ada"))}
-    told["nobody"] = await guests.status(scene.address("nobody"))
+async def _async_looks(harness: Harness) -> dict[str, Any]:
+    guests = harness.async_client()
+    results: dict[str, Any] = {"status": await guests.status(harness.address("ada"))}
+    results["nobody"] = await guests.status(harness.address("nobody"))
     for name in LISTS:
-        if scene.provider.supports(name):
-            told[name] = [one async for one in getattr(guests, name)()]
+        if harness.provider.supports(name):
+            results[name] = [one async for one in getattr(guests, name)()]
     try:
-        told["check"] = await guests.check()
+        results["check"] = await guests.check()
     except GuestlistError as error:
-        told["check"] = str(error)
-    return told
+        results["check"] = str(error)
+    return results

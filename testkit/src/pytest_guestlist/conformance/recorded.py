@@ -2,7 +2,7 @@
 
 The exchanges go into cassettes, as those of applications do. What else a setting tells (how many
 emails came, whether somebody could accept, what it lacks, which addresses it gave) goes into
-`asides.json` beside them.
+`backend.json` beside them.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from guestlist.provider import Provider, Response
 from pytest_guestlist.accounts import stand_in
 from pytest_guestlist.cassettes import Cassette, ReplayMismatch
 from pytest_guestlist.clock import VirtualClock
-from pytest_guestlist.conformance.setting import Lacking, Setting
-from pytest_guestlist.conformance.wires import Answer, Astray, close_wire
+from pytest_guestlist.conformance.backend import Backend, Skipped
+from pytest_guestlist.conformance.wires import Answer, UnrecordedRequest, close_wire
 
-ASIDES = "asides.json"
+RESULTS_FILE = "backend.json"
 
 
 @contextmanager
-def recording(folder: Path, name: str, setting: Setting, source: str) -> Iterator[Setting]:
+def recording(folder: Path, name: str, backend: Backend, source: str) -> Iterator[Backend]:
     """The setting of one test, recorded.
 
     Args:
@@ -41,21 +41,21 @@ def recording(folder: Path, name: str, setting: Setting, source: str) -> Iterato
     """
     path = folder / f"{name}.yaml"
     path.unlink(missing_ok=True)
-    cassette = Cassette(path, [setting.provider()], source=source)
-    recorder = _Recorder(setting, cassette)
+    cassette = Cassette(path, [backend.provider()], source=source)
+    recorder = _RecordingBackend(backend, cassette)
     with cassette.running(listening=False):
         yield recorder
         cassette.finish()
-    known = _asides(folder)
-    known[name] = {"began": recorder.began.isoformat(), "told": recorder.told}
+    known = _read_results(folder)
+    known[name] = {"began": recorder.began.isoformat(), "results": recorder.results}
     if recorder.people:
         known[name]["people"] = recorder.people
     text = json.dumps(known, indent=1, sort_keys=True)
-    (folder / ASIDES).write_text(f"{text}\n", "utf-8")
+    (folder / RESULTS_FILE).write_text(f"{text}\n", "utf-8")
 
 
 @contextmanager
-def replaying(folder: Path, name: str, kind: type[Provider]) -> Iterator[Setting]:
+def replaying(folder: Path, name: str, kind: type[Provider]) -> Iterator[Backend]:
     """The setting of one test, replayed.
 
     Args:
@@ -63,102 +63,102 @@ def replaying(folder: Path, name: str, kind: type[Provider]) -> Iterator[Setting
         name: of the test.
         kind: the provider.
     """
-    path, asides = folder / f"{name}.yaml", _asides(folder)
-    if name not in asides:
+    path, recorded = folder / f"{name}.yaml", _read_results(folder)
+    if name not in recorded:
         pytest.fail(f"{path} was never recorded: run the suite with --guestlist-record")
-    began = datetime.fromisoformat(asides[name]["began"])
-    told, people = list(asides[name]["told"]), asides[name].get("people", {})
+    began = datetime.fromisoformat(recorded[name]["began"])
+    results, people = list(recorded[name]["results"]), recorded[name].get("people", {})
     if not path.exists():  # nothing was sent
-        yield _Replayer(kind, None, began, told, people)
+        yield _ReplayBackend(kind, None, began, results, people)
         return
     with Cassette(path, [stand_in(kind)]).running(listening=False) as cassette:
-        yield _Replayer(kind, cassette, began, told, people)
+        yield _ReplayBackend(kind, cassette, began, results, people)
         cassette.finish()
 
 
-def _asides(folder: Path) -> dict[str, Any]:
+def _read_results(folder: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads((folder / ASIDES).read_text("utf-8")))
+        return dict(json.loads((folder / RESULTS_FILE).read_text("utf-8")))
     except FileNotFoundError:
         return {}
 
 
-class _Recorder(Setting):
+class _RecordingBackend(Backend):
     """Passes on to the true setting, and notes what it tells."""
 
-    def __init__(self, setting: Setting, cassette: Cassette) -> None:
-        self._setting = setting
+    def __init__(self, backend: Backend, cassette: Cassette) -> None:
+        self._backend = backend
         self._cassette = cassette
-        self.clock = setting.clock
-        self.began = setting.clock.now()
-        self.told: list[dict[str, Any]] = []
+        self.clock = backend.clock
+        self.began = backend.clock.now()
+        self.results: list[dict[str, Any]] = []
         self.people: dict[str, str] = {}
 
     def provider(self) -> Provider:
-        return self._setting.provider()
+        return self._backend.provider()
 
     def wire(self) -> Wire:
-        return _Taping(self._setting.wire(), self._cassette)
+        return _RecordingWire(self._backend.wire(), self._cassette)
 
     def address(self, name: str) -> str:
-        address = self._setting.address(name)
+        address = self._backend.address(name)
         if address != super().address(name):
             self.people[name] = self._cassette.shown(address)
         return address
 
     def read_only(self) -> Provider:
-        provider: Provider = self._noted(self._setting.read_only, quiet=True)
+        provider: Provider = self._noted(self._backend.read_only, quiet=True)
         return provider
 
     def accept(self, invitation: Invitation) -> None:
-        self._noted(lambda: self._setting.accept(invitation))
+        self._noted(lambda: self._backend.accept(invitation))
 
     def decline(self, invitation: Invitation) -> None:
-        self._noted(lambda: self._setting.decline(invitation))
+        self._noted(lambda: self._backend.decline(invitation))
 
     def forward(self, by: timedelta) -> None:
-        self._noted(lambda: self._setting.forward(by))
+        self._noted(lambda: self._backend.forward(by))
 
     def emails(self, address: str) -> int:
-        return int(self._noted(lambda: self._setting.emails(address)))
+        return int(self._noted(lambda: self._backend.emails(address)))
 
     def is_link_of_email(self, invitation: Invitation) -> bool:
-        return bool(self._noted(lambda: self._setting.is_link_of_email(invitation)))
+        return bool(self._noted(lambda: self._backend.is_link_of_email(invitation)))
 
     def close(self) -> None:
-        self._setting.close()
+        self._backend.close()
 
     def _noted(self, ask: Callable[[], Any], *, quiet: bool = False) -> Any:
         before = self.clock.now()
         try:
             value = ask()
-        except Lacking as reason:
-            self.told.append({"lacks": str(reason)})
+        except Skipped as reason:
+            self.results.append({"skipped": str(reason)})
             raise
         except Exception as error:
-            self.told.append({"refused": type(error).__name__})
+            self.results.append({"refused": type(error).__name__})
             raise
-        aside = {"value": None if quiet else value}
+        result = {"value": None if quiet else value}
         if self.clock.now() - before >= timedelta(seconds=5):
-            aside["forward"] = (self.clock.now() - before).total_seconds()
-        self.told.append(aside)
+            result["forward"] = (self.clock.now() - before).total_seconds()
+        self.results.append(result)
         return value
 
 
-class _Replayer(Setting):
-    """Tells what was told when the test was recorded."""
+class _ReplayBackend(Backend):
+    """Tells what was results when the test was recorded."""
 
     def __init__(
         self,
         kind: type[Provider],
         cassette: Cassette | None,
         began: datetime,
-        told: list[dict[str, Any]],
+        results: list[dict[str, Any]],
         people: dict[str, str],
     ) -> None:
         self._kind = kind
         self._cassette = cassette
-        self._told = told
+        self._results = results
         self._people = people
         self._virtual = VirtualClock(began)
         self.clock = self._virtual
@@ -167,7 +167,7 @@ class _Replayer(Setting):
         return stand_in(self._kind)
 
     def wire(self) -> Wire:
-        return _Playing(self._cassette)
+        return _ReplayWire(self._cassette)
 
     def address(self, name: str) -> str:
         return self._people.get(name) or super().address(name)
@@ -186,24 +186,26 @@ class _Replayer(Setting):
         self._next("forward")
 
     def emails(self, address: str) -> int:
-        return int(self._next("mails"))
+        return int(self._next("emails"))
 
     def is_link_of_email(self, invitation: Invitation) -> bool:
         return bool(self._next("is_link_of_email"))
 
-    def _next(self, what: str) -> Any:
-        if not self._told:
-            raise Astray(f"the test asks for {what}, which it did not when it was recorded")
-        aside = self._told.pop(0)
-        if "lacks" in aside:
-            pytest.skip(aside["lacks"])
-        if "refused" in aside:
-            raise RuntimeError(f"refused when it was recorded: {aside['refused']}")
-        self._virtual.advance(timedelta(seconds=aside.get("forward", 0.0)))
-        return aside["value"]
+    def _next(self, method: str) -> Any:
+        if not self._results:
+            raise UnrecordedRequest(
+                f"the test calls `{method}`, which it did not call when it was recorded"
+            )
+        result = self._results.pop(0)
+        if "skipped" in result:
+            pytest.skip(result["skipped"])
+        if "refused" in result:
+            raise RuntimeError(f"refused when it was recorded: {result['refused']}")
+        self._virtual.advance(timedelta(seconds=result.get("forward", 0.0)))
+        return result["value"]
 
 
-class _Taping:
+class _RecordingWire:
     """Passes on, and records."""
 
     def __init__(self, wire: Wire, cassette: Cassette) -> None:
@@ -222,7 +224,7 @@ class _Taping:
         close_wire(self._wire)
 
 
-class _Playing:
+class _ReplayWire:
     """Answers from the cassette."""
 
     def __init__(self, cassette: Cassette | None) -> None:
@@ -231,8 +233,10 @@ class _Playing:
     def send(self, outgoing: Outgoing) -> Response:
         """The recorded answer."""
         if self._cassette is None:
-            raise Astray(f"{outgoing.method} {outgoing.url} was not sent when it was recorded")
+            raise UnrecordedRequest(
+                f"{outgoing.method} {outgoing.url} was not sent when it was recorded"
+            )
         try:
             return self._cassette.play(outgoing)
         except ReplayMismatch as error:
-            raise Astray(str(error)) from None
+            raise UnrecordedRequest(str(error)) from None

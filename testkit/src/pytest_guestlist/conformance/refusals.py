@@ -14,12 +14,12 @@ from guestlist.errors import GuestlistError
 from guestlist.exchange.account import Budget
 from guestlist.exchange.step import Failure
 from guestlist.provider import Effect, Response
-from pytest_guestlist.conformance import tricks
-from pytest_guestlist.conformance.base import Rules, one_of_each_effect, sent_by
+from pytest_guestlist.conformance import mutations
+from pytest_guestlist.conformance.base import Rules, one_of_each_effect, samples_with_requests
 from pytest_guestlist.conformance.clients import PATIENT
-from pytest_guestlist.conformance.remark import place, remark
-from pytest_guestlist.conformance.scene import Scene
-from pytest_guestlist.conformance.tour import Replay, Sample, Tour
+from pytest_guestlist.conformance.finding import location_of, report_finding
+from pytest_guestlist.conformance.harness import Harness
+from pytest_guestlist.conformance.walkthrough import Replay, Sample, Walkthrough
 
 REFUSED: dict[int, tuple[type[GuestlistError], ...]] = {
     400: (errors.Rejected,),
@@ -62,141 +62,145 @@ ONCE = Budget(total=3600.0, attempts=1)
 class Refusals(Rules):
     """401, 403, 404, 409, 422, 429, 5xx, and nothing at all."""
 
-    def test_refusal(self, tour: Tour, operation: str) -> None:
+    def test_refusal(self, walkthrough: Walkthrough, operation: str) -> None:
         """A refusal becomes the error that the status stands for, with the status, the service's
         words, its code and its request id; only where absence is an answer, 404 is one.
 
         Likely cause: `explain` decides by something else than the status where it should not, drops
         the service's text or request id, or the flow catches an error that is no answer.
         """
-        refusal = {"error": {"message": tricks.WORDS, "code": tricks.CODE}}
-        for sample in sent_by(tour, operation):
+        refusal = {"error": {"message": mutations.ERROR_TEXT, "code": mutations.ERROR_CODE}}
+        for sample in samples_with_requests(walkthrough, operation):
             for nth in range(len(sample.played)):
                 for status, kinds in REFUSED.items():
-                    trick = tricks.says(status, refusal, {"x-request-id": "req-7"})
-                    replay = sample.again(nth, trick)
+                    mutation = mutations.respond_with(status, refusal, {"x-request-id": "req-7"})
+                    replay = sample.replay(nth, mutation)
                     if kinds == (errors.NotFound,) and _absence_is_an_answer(sample, nth):
                         _no_crash(sample, replay, f"{status} as absence")
                         continue
                     error = replay.error
                     if not isinstance(error, kinds):
                         _misjudged(sample, nth, replay, str(status), _names(kinds))
-                    told = (error.status, error.request_id, tricks.WORDS in str(error))
-                    if told != (status, "req-7", True):
+                    reported = (error.status, error.request_id, mutations.ERROR_TEXT in str(error))
+                    if reported != (status, "req-7", True):
                         wanted = "an error with status, request id and words"
                         _misjudged(sample, nth, replay, str(status), wanted)
 
-    def test_words_of_the_service_are_passed_on(self, tour: Tour) -> None:
+    def test_words_of_the_service_are_passed_on(self, walkthrough: Walkthrough) -> None:
         """An error tells the service's own words, whichever of the usual bodies they come in.
 
         Likely cause: `explain` replaces the service's text. Call `super().explain(response)`, and
         pass `kind` and `hint` only.
         """
-        for sample in one_of_each_effect(tour):
-            for shape, body in tricks.REFUSALS.items():
-                replay = sample.again(0, tricks.says(422, body))
-                if tricks.WORDS not in str(replay.error):
-                    wanted = f"an error with {tricks.WORDS!r}"
+        for sample in one_of_each_effect(walkthrough):
+            for shape, body in mutations.ERROR_BODIES.items():
+                replay = sample.replay(0, mutations.respond_with(422, body))
+                if mutations.ERROR_TEXT not in str(replay.error):
+                    wanted = f"an error with {mutations.ERROR_TEXT!r}"
                     _misjudged(sample, 0, replay, f"422 with {shape}", wanted)
 
-    def test_trouble_of_the_service(self, tour: Tour, operation: str) -> None:
+    def test_trouble_of_the_service(self, walkthrough: Walkthrough, operation: str) -> None:
         """5xx for ever is ServiceUnavailable after some tries; for a request that creates it is
         OutcomeUnknown after one, because nobody knows whether it has happened.
 
         Likely cause: The flow catches the error, or `explain` returns another class for 5xx.
         """
-        for sample in sent_by(tour, operation):
+        for sample in samples_with_requests(walkthrough, operation):
             for nth, request in enumerate(sample.requests):
                 for status in TROUBLE:
-                    replay = sample.again(nth, tricks.says(status, b"<html>"))
+                    replay = sample.replay(nth, mutations.respond_with(status, b"<html>"))
                     creates = request.effect is Effect.CREATE
                     wanted = errors.OutcomeUnknown if creates else errors.ServiceUnavailable
                     if not isinstance(replay.error, wanted):
                         _misjudged(sample, nth, replay, f"{status} for ever", wanted.__name__)
 
-    def test_trouble_that_passes(self, tour: Tour) -> None:
+    def test_trouble_that_passes(self, walkthrough: Walkthrough) -> None:
         """One 503 in answer to a request that can be repeated is waited out, and the result is the
         same.
 
         Likely cause: `explain` returns another class than ServiceUnavailable for 503, or the flow
         keeps something between attempts.
         """
-        for sample in one_of_each_effect(tour):
+        for sample in one_of_each_effect(walkthrough):
             for nth, request in enumerate(sample.requests):
                 if request.effect is Effect.CREATE:
                     continue
-                replay = sample.again(nth, tricks.says(503, {"error": "later"}), times=1)
+                replay = sample.replay(
+                    nth, mutations.respond_with(503, {"error": "later"}), times=1
+                )
                 if replay.error is not None or replay.value != sample.value:
                     _misjudged(sample, nth, replay, "503 once", repr(sample.value))
 
-    def test_no_answer(self, tour: Tour) -> None:
+    def test_no_answer(self, walkthrough: Walkthrough) -> None:
         """A request that gets no answer is tried again, unless it creates: then it is sent once,
         and the outcome is unknown.
 
         Likely cause: The flow catches the error of the `yield`.
         """
         failure = Failure("no answer in time", sent=True)
-        for sample in one_of_each_effect(tour):
+        for sample in one_of_each_effect(walkthrough):
             for nth, request in enumerate(sample.requests):
-                replay = sample.again(nth, tricks.breaks(failure))
+                replay = sample.replay(nth, mutations.fail_with(failure))
                 creates = request.effect is Effect.CREATE
                 wanted = errors.OutcomeUnknown if creates else errors.ServiceUnavailable
                 if not isinstance(replay.error, wanted):
                     _misjudged(sample, nth, replay, "no answer", wanted.__name__)
 
-    def test_never_sent(self, tour: Tour) -> None:
+    def test_never_sent(self, walkthrough: Walkthrough) -> None:
         """A request that certainly never left is tried again, whatever it is.
 
         Likely cause: The flow catches the error of the `yield`.
         """
         failure = Failure("no connection", sent=False)
-        for sample in one_of_each_effect(tour):
+        for sample in one_of_each_effect(walkthrough):
             for nth in range(len(sample.requests)):
-                replay = sample.again(nth, tricks.breaks(failure), times=1)
+                replay = sample.replay(nth, mutations.fail_with(failure), times=1)
                 if replay.error is not None or replay.value != sample.value:
                     _misjudged(sample, nth, replay, "not sent, once", repr(sample.value))
 
-    def test_too_many_requests(self, tour: Tour) -> None:
+    def test_too_many_requests(self, walkthrough: Walkthrough) -> None:
         """After 429 guestlist waits for as long as the service asks, in every way of asking, and
         goes on.
 
         Likely cause: `explain` returns another class than RateLimited for 429, or a wrong
         `retry_after`.
         """
-        for sample in one_of_each_effect(tour):
+        for sample in one_of_each_effect(walkthrough):
             for how, asked in _ways_to_say(sample.clock.now() + timedelta(seconds=7)).items():
-                replay = sample.again(0, tricks.says(429, {"error": "slowly"}, asked), times=1)
+                replay = sample.replay(
+                    0, mutations.respond_with(429, {"error": "slowly"}, asked), times=1
+                )
                 if replay.error is not None or replay.value != sample.value:
                     _misjudged(sample, 0, replay, f"429 with {how}", repr(sample.value))
                 if not 6.0 <= replay.waited <= 60.0:
                     wanted = f"a pause of 7 s, not of {replay.waited:.1f} s"
                     _misjudged(sample, 0, replay, f"429 with {how}", wanted)
 
-    def test_too_many_requests_for_ever(self, tour: Tour) -> None:
+    def test_too_many_requests_for_ever(self, walkthrough: Walkthrough) -> None:
         """429 for ever is RateLimited, and it says when to come back.
 
         Likely cause: `explain` returns another class than RateLimited for 429, or drops
         `retry_after`.
         """
-        for sample in one_of_each_effect(tour):
-            trick = tricks.says(429, {"error": "slowly"}, {"retry-after": "7"})
-            replay = sample.again(0, trick, budget=ONCE)
+        for sample in one_of_each_effect(walkthrough):
+            mutation = mutations.respond_with(429, {"error": "slowly"}, {"retry-after": "7"})
+            replay = sample.replay(0, mutation, budget=ONCE)
             error = replay.error
             if not isinstance(error, errors.RateLimited) or error.retry_after != 7.0:
                 _misjudged(sample, 0, replay, "429 for ever", "RateLimited with retry_after 7.0")
 
-    def test_redirects_are_not_followed(self, tour: Tour) -> None:
+    def test_redirects_are_not_followed(self, walkthrough: Walkthrough) -> None:
         """A redirect is an error: credentials go nowhere else, and nothing is sent twice.
 
         Likely cause: The flow catches the error of the `yield`.
         """
-        for sample in one_of_each_effect(tour):
-            trick = tricks.says(308, b"", {"location": "https://elsewhere.example/"})
-            replay = sample.again(0, trick, budget=PATIENT)
+        for sample in one_of_each_effect(walkthrough):
+            mutation = mutations.respond_with(308, b"", {"location": "https://elsewhere.example/"})
+            replay = sample.replay(0, mutation, budget=PATIENT)
             if not isinstance(replay.error, GuestlistError):
                 _misjudged(sample, 0, replay, "308", "an error")
 
-    def test_explain_is_total(self, scene: Scene) -> None:
+    def test_explain_is_total(self, harness: Harness) -> None:
         """`explain` makes an error of every answer outside 2xx, with one line of text for
         people, whatever its body.
 
@@ -207,7 +211,7 @@ class Refusals(Rules):
         for status, content in product(statuses, BODIES):
             answer = Response(status, {"content-type": "application/json"}, content)
             try:
-                error: Any = scene.provider.explain(answer)
+                error: Any = harness.provider.explain(answer)
             except Exception as crash:
                 error = crash
             if (
@@ -216,15 +220,15 @@ class Refusals(Rules):
                 or "\n" in str(error)
                 or len(str(error)) > 2000
             ):
-                remark(
+                report_finding(
                     expected="one of guestlist's errors, with the status, on one line",
-                    came=f"{type(error).__name__}: {str(error)[:300]}",
-                    look_at=place(scene.provider, "explain"),
+                    got=f"{type(error).__name__}: {str(error)[:300]}",
+                    look_at=location_of(harness.provider, "explain"),
                 )
 
     # ------------------------------------------------------------------ a service that refuses
 
-    def test_wrong_credentials(self, scene: Scene) -> None:
+    def test_wrong_credentials(self, harness: Harness) -> None:
         """With wrong credentials everything is Unauthorized, and nothing has happened.
 
         Likely cause: The service refuses wrong credentials with another status than 401, and
@@ -232,81 +236,81 @@ class Refusals(Rules):
         """
         bad = {
             name: value + "X"
-            if isinstance(value, str) and value in scene.provider.secrets()
+            if isinstance(value, str) and value in harness.provider.secrets()
             else value
-            for name, value in scene.provider
+            for name, value in harness.provider
         }
-        if bad == dict(scene.provider):
+        if bad == dict(harness.provider):
             pytest.skip("no credentials are sent")
-        stranger = scene.stranger(type(scene.provider)(**bad))
-        with scene.refused(errors.Unauthorized, look_at="explain authorize") as caught:
-            stranger.check()
-        scene.check(
+        client_with = harness.client_with(type(harness.provider)(**bad))
+        with harness.expect_error(errors.Unauthorized, look_at="explain authorize") as caught:
+            client_with.check()
+        harness.check(
             caught.error.happened is False,
             expected="an error that says that nothing has happened",
-            came=repr(caught.error),
+            got=repr(caught.error),
             look_at="explain",
         )
 
-    def test_credentials_that_may_only_read(self, scene: Scene) -> None:
+    def test_credentials_that_may_only_read(self, harness: Harness) -> None:
         """With credentials that may only read, lists work, and an invitation is Forbidden: it has
         certainly not happened, and no email has gone out.
 
         Likely cause: `explain` does not turn the service's refusal into Forbidden, or a reading
         operation needs more rights than a list does.
         """
-        scene.needs("invite")
-        reader = scene.stranger(scene.setting.read_only())
+        harness.require("invite")
+        reader = harness.client_with(harness.backend.read_only())
         for name in ("members", "roles", "invitations"):
-            if scene.provider.supports(name):
+            if harness.provider.supports(name):
                 list(getattr(reader, name)())
         kinds = (errors.Forbidden, errors.Unauthorized)
-        with scene.refused(*kinds, look_at="explain") as caught:
-            reader.invite(scene.address("ada"), **scene.terms())
-        scene.check(
+        with harness.expect_error(*kinds, look_at="explain") as caught:
+            reader.invite(harness.address("ada"), **harness.required_arguments())
+        harness.check(
             not caught.error.happened,
             expected="an error that says that nothing has happened",
-            came=repr(caught.error),
+            got=repr(caught.error),
             look_at="explain",
         )
-        scene.mailed(scene.address("ada"), 0, "invite")
+        harness.expect_emails(harness.address("ada"), 0, "invite")
 
-    def test_reading_credentials_change_nothing(self, scene: Scene, changing: str) -> None:
+    def test_reading_credentials_change_nothing(self, harness: Harness, changing: str) -> None:
         """With credentials that may only read, every operation that changes something raises, also
         where the service refuses within an answer of 200; and nothing has happened.
 
         Likely cause: The flow catches the refusal, or the service refuses within a 2xx and
         `refusal` does not see it.
         """
-        arguments = self._arguments(scene, changing)
-        provider = scene.setting.read_only()
-        reader = scene.spy_on(provider)
-        with scene.refused(*REFUSING, look_at=f"{changing} explain", tried=True) as caught:
-            scene.run(getattr(provider, changing)(*arguments), spy=reader)
-        scene.check(
+        arguments = self._arguments(harness, changing)
+        provider = harness.backend.read_only()
+        reader = harness.spy_on(provider)
+        with harness.expect_error(*REFUSING, look_at=f"{changing} explain", tried=True) as caught:
+            harness.run(getattr(provider, changing)(*arguments), spy=reader)
+        harness.check(
             not caught.error.happened,
             expected="an error that says that nothing has happened",
-            came=repr(caught.error),
+            got=repr(caught.error),
             look_at=f"{changing} explain",
         )
 
-    def _arguments(self, scene: Scene, changing: str) -> tuple[Any, ...]:
+    def _arguments(self, harness: Harness, changing: str) -> tuple[Any, ...]:
         """What an owner could call an operation with."""
         if changing == "invite":
-            return (scene.new_invitation("ada"),)
+            return (harness.new_invitation("ada"),)
         if changing in ("resend", "revoke"):
-            return (scene.invitation("ada"),)
+            return (harness.invitation("ada"),)
         if changing == "change_invitation":
-            invited = scene.invitation("ada")
-            return (invited, (scene.another_role(invited.roles, offered=True),))
-        member = scene.member("ada")
+            invited = harness.invitation("ada")
+            return (invited, (harness.another_role(invited.roles, offered=True),))
+        member = harness.member("ada")
         if changing == "remove":
             return (member,)
-        role = scene.another_role(member.roles or ())
+        role = harness.another_role(member.roles or ())
         if changing == "unassign_role":
-            scene.needs("assign_role")
-            scene.guests.assign_role(member, role)
-            member = scene.guests.status(member).member or member
+            harness.require("assign_role")
+            harness.guests.assign_role(member, role)
+            member = harness.guests.status(member).member or member
         return (member, role)
 
 
@@ -326,18 +330,18 @@ def _ways_to_say(moment: datetime) -> dict[str, dict[str, str]]:
 
 def _no_crash(sample: Sample, replay: Replay, what: str) -> None:
     if replay.error is not None and not isinstance(replay.error, GuestlistError):
-        if type(replay.error).__name__ != "Astray":
+        if type(replay.error).__name__ != "UnrecordedRequest":
             _misjudged(sample, 0, replay, what, "None, or one of guestlist's errors")
     elif sample.name.startswith("find_") and replay.error is None and replay.value is not None:
         _misjudged(sample, 0, replay, what, "None")
 
 
 def _misjudged(sample: Sample, nth: int, replay: Replay, what: str, expected: str) -> NoReturn:
-    remark(
+    report_finding(
         rule=f"{what} in answer to {sample.requests[nth]} becomes the right error",
         expected=expected,
-        came=replay.came,
-        look_at=f"{place(sample.provider, sample.name)}, {place(sample.provider, 'explain')}",
+        got=replay.summary,
+        look_at=location_of(sample.provider, f"{sample.name} explain"),
     )
 
 

@@ -10,90 +10,90 @@ from guestlist import errors
 from guestlist.errors import GuestlistError
 from guestlist.models import Invitation, Outcome, RevokeOutcome, State
 from pytest_guestlist.conformance.base import Rules
-from pytest_guestlist.conformance.scene import Scene
-from pytest_guestlist.conformance.wires import Unheard
+from pytest_guestlist.conformance.harness import Harness
+from pytest_guestlist.conformance.wires import LosingWire
 
 
 class Revoking(Rules):
     """`revoke`."""
 
-    def test_revoke_withdraws(self, scene: Scene) -> None:
+    def test_revoke_withdraws(self, harness: Harness) -> None:
         """A revoked invitation is revoked or gone, cannot be accepted, and others stay.
 
         Likely cause: The call addresses the wrong record, or only hides it.
         """
-        scene.needs("revoke")
-        one = scene.invitation("ada")
-        scene.invitation("bob")
-        guest = scene.guests.revoke(scene.address("ada")).guest
-        found = scene.status("ada")
-        scene.check(
-            {guest.state, found.state} <= {State.REVOKED, scene.absent},
+        harness.require("revoke")
+        one = harness.invitation("ada")
+        harness.invitation("bob")
+        guest = harness.guests.revoke(harness.address("ada")).guest
+        found = harness.status("ada")
+        harness.check(
+            {guest.state, found.state} <= {State.REVOKED, harness.absent_state},
             expected="revoked or gone",
-            came=f"{guest}, then {found}",
+            got=f"{guest}, then {found}",
             look_at="revoke",
         )
-        scene.stands(scene.address("bob"), State.PENDING, look_at="revoke")
+        harness.expect_state(harness.address("bob"), State.PENDING, look_at="revoke")
         try:
-            scene.setting.accept(one)
+            harness.backend.accept(one)
         except pytest.skip.Exception:
             raise
         except Exception:
             return  # the service does not let anybody in
-        stands = scene.status("ada")
-        scene.check(
-            stands.state is not State.ACCEPTED,
+        expect_state = harness.status("ada")
+        harness.check(
+            expect_state.state is not State.ACCEPTED,
             expected="nobody can accept it",
-            came=stands,
+            got=expect_state,
             look_at="revoke",
         )
 
-    def test_revoke_twice(self, scene: Scene) -> None:
+    def test_revoke_twice(self, harness: Harness) -> None:
         """A second revoke sends nothing and returns `already_revoked`, by address, by the record
         and by its id.
 
         Likely cause: After the withdrawal the record is reported as open, or `keeps_revoked` does
         not say whether it can still be read by id.
         """
-        scene.needs("revoke")
-        one = scene.invitation("ada")
-        first = scene.guests.revoke(scene.address("ada"))
-        scene.check(
+        harness.require("revoke")
+        one = harness.invitation("ada")
+        first = harness.guests.revoke(harness.address("ada"))
+        harness.check(
             first.outcome is RevokeOutcome.REVOKED and first.invitation is not None,
             expected="revoked, with the invitation",
-            came=first,
+            got=first,
             look_at="revoke",
         )
-        handles: list[str | Invitation] = [scene.address("ada"), one]
+        handles: list[str | Invitation] = [harness.address("ada"), one]
         for who in (*handles, one.id) if one.id is not None else handles:
-            again = scene.guests.revoke(who)
-            scene.check(
+            again = harness.guests.revoke(who)
+            harness.check(
                 again.outcome is RevokeOutcome.ALREADY_REVOKED,
                 expected=f"already_revoked for {who!r}",
-                came=again,
+                got=again,
                 look_at="revoke get_invitation keeps_revoked",
             )
 
-    def test_revoke_after_acceptance_is_refused(self, scene: Scene) -> None:
+    def test_revoke_after_acceptance_is_refused(self, harness: Harness) -> None:
         """An accepted invitation is not revoked: Conflict with a hint that names `remove`. Nothing
         is sent, and the person stays.
 
         Likely cause: The member is not found by the address, or the invitation still counts as open
         after acceptance.
         """
-        scene.needs("revoke")
-        scene.member("ada")
-        with scene.refused(errors.Conflict, look_at="find_member members") as caught:
-            scene.guests.revoke(scene.address("ada"))
-        scene.check(
+        harness.require("revoke")
+        harness.member("ada")
+        with harness.expect_error(errors.Conflict, look_at="find_member members") as caught:
+            harness.guests.revoke(harness.address("ada"))
+        harness.check(
             "remove" in caught.error.hint,
             expected="a hint that names `remove`",
-            came=caught.error.hint,
+            got=caught.error.hint,
             look_at="revoke",
         )
-        scene.stands(scene.address("ada"), State.ACCEPTED, look_at="revoke")
+        harness.expect_state(harness.address("ada"), State.ACCEPTED, look_at="revoke")
 
-    def test_revoke_leaves_a_person_who_has_just_accepted(self, scene: Scene) -> None:
+    def test_revoke_leaves_a_person_who_has_just_accepted(self, harness: Harness) -> None:
         """`Provider.revoke` never removes a member: a person who accepts just before it is called
         stays in. It may raise an error, or do nothing.
 
@@ -101,77 +101,77 @@ class Revoking(Rules):
         deletes both. Read the invitation in `revoke` first, and raise NotFound or Conflict if it is
         not open.
         """
-        scene.needs("revoke")
-        one = scene.invitation("ada")
-        scene.accept(one)
+        harness.require("revoke")
+        one = harness.invitation("ada")
+        harness.accept(one)
         with suppress(GuestlistError):
-            scene.run(scene.provider.revoke(one))
-        scene.stands(scene.address("ada"), State.ACCEPTED, look_at="revoke")
+            harness.run(harness.provider.revoke(one))
+        harness.expect_state(harness.address("ada"), State.ACCEPTED, look_at="revoke")
 
-    def test_repeated_revoke_leaves_a_person_who_has_just_accepted(self, scene: Scene) -> None:
+    def test_repeated_revoke_leaves_a_person_who_has_just_accepted(self, harness: Harness) -> None:
         """A request of `Provider.revoke` that gets no answer never removes a member when it is sent
         again: a person who accepts in between stays in.
 
         Likely cause: The record of an invitation becomes that of the member, and one request
         deletes both. Send it with `effect=Effect.CREATE`, so that it is not repeated.
         """
-        scene.needs("revoke")
-        one = scene.invitation("ada")
-        wire = Unheard(scene.wire, scene.changes, lambda: scene.accept(one))
-        scene.forget()
+        harness.require("revoke")
+        one = harness.invitation("ada")
+        wire = LosingWire(harness.wire, harness.changes, lambda: harness.accept(one))
+        harness.forget()
         with suppress(GuestlistError):
-            scene.run(scene.provider.revoke(one), wire)
-        scene.check(wire.lost, expected="a request", came="none", look_at="revoke")
-        scene.stands(scene.address("ada"), State.ACCEPTED, look_at="revoke")
+            harness.run(harness.provider.revoke(one), wire)
+        harness.check(wire.lost, expected="a request", got="none", look_at="revoke")
+        harness.expect_state(harness.address("ada"), State.ACCEPTED, look_at="revoke")
 
-    def test_revoke_nobody(self, scene: Scene) -> None:
+    def test_revoke_nobody(self, harness: Harness) -> None:
         """A person who was never invited has nothing to revoke: `already_revoked`, and nothing is
         sent.
 
         Likely cause: Looking for an address returns the record of somebody else.
         """
-        scene.needs("revoke")
-        result = scene.guests.revoke(scene.address("nobody"))
-        scene.check(
+        harness.require("revoke")
+        result = harness.guests.revoke(harness.address("nobody"))
+        harness.check(
             result.outcome is RevokeOutcome.ALREADY_REVOKED and result.invitation is None,
             expected="already_revoked, without an invitation",
-            came=result,
+            got=result,
             look_at="find_invitation invitations",
         )
 
-    def test_revoke_of_an_unknown_id_is_not_found(self, scene: Scene) -> None:
+    def test_revoke_of_an_unknown_id_is_not_found(self, harness: Harness) -> None:
         """The service's answer about an invitation that is not there is NotFound, or nothing:
         repeating a revoke whose answer was lost has to succeed.
 
         Likely cause: `explain` does not turn the service's answer for a record that is not there
         into NotFound.
         """
-        scene.needs("revoke")
-        one = scene.invitation("ada")
-        scene.run(scene.provider.revoke(one))
+        harness.require("revoke")
+        one = harness.invitation("ada")
+        harness.run(harness.provider.revoke(one))
         try:
-            scene.run(scene.provider.revoke(one))
+            harness.run(harness.provider.revoke(one))
         except GuestlistError as error:
-            scene.check(
+            harness.check(
                 isinstance(error, errors.NotFound | errors.Conflict),
                 expected="NotFound",
-                came=repr(error),
+                got=repr(error),
                 look_at="revoke explain",
             )
 
-    def test_invite_after_revoke(self, scene: Scene) -> None:
+    def test_invite_after_revoke(self, harness: Harness) -> None:
         """A person whose invitation was revoked can be invited again, and gets an email.
 
         Likely cause: The withdrawn record still counts as open.
         """
-        scene.needs("revoke")
-        scene.invitation("ada")
-        scene.guests.revoke(scene.address("ada"))
-        result = scene.invite("ada")
-        scene.check(
-            result.outcome is Outcome.INVITED and scene.status("ada").state is State.PENDING,
+        harness.require("revoke")
+        harness.invitation("ada")
+        harness.guests.revoke(harness.address("ada"))
+        result = harness.invite("ada")
+        harness.check(
+            result.outcome is Outcome.INVITED and harness.status("ada").state is State.PENDING,
             expected="invited, pending",
-            came=result,
+            got=result,
             look_at="revoke find_invitation invitations",
         )
-        scene.mailed(scene.address("ada"), 2, "invite")
+        harness.expect_emails(harness.address("ada"), 2, "invite")

@@ -20,12 +20,12 @@ from guestlist.exchange.step import Outgoing
 from guestlist.models import Invitation, Member, Role
 from guestlist.provider import Effect, Page, Request, Response
 from pytest_guestlist.checking import READING
-from pytest_guestlist.conformance import tricks
+from pytest_guestlist.conformance import mutations
 from pytest_guestlist.conformance.base import Rules, one_of_each_effect, samples_of
-from pytest_guestlist.conformance.remark import place, remark
-from pytest_guestlist.conformance.scene import Scene
-from pytest_guestlist.conformance.tour import Sample, Tour, lead
-from pytest_guestlist.conformance.wires import Answer, Reciting
+from pytest_guestlist.conformance.finding import location_of, report_finding
+from pytest_guestlist.conformance.harness import Harness
+from pytest_guestlist.conformance.walkthrough import Sample, Walkthrough, run_walkthrough
+from pytest_guestlist.conformance.wires import Answer, ScriptedWire
 
 HOSTILE = (
     "a/b",
@@ -51,38 +51,41 @@ LONG_ENOUGH = 16
 
 
 class Sending(Rules):
-    """What leaves the machine."""
+    """What a provider sends: effects, identifiers, origin, secrets."""
 
-    def test_every_request_is_yielded(self, tour: Tour) -> None:
+    def test_every_request_is_yielded(self, walkthrough: Walkthrough) -> None:
         """A request that is built is yielded, and a flow that is started is run.
 
         Likely cause: A `yield` or `yield from` is missing.
         """
-        if tour.complaints:
-            remark(
+        if walkthrough.complaints:
+            report_finding(
                 expected="no warning",
-                came="; ".join(sorted(set(tour.complaints))),
+                got="; ".join(sorted(set(walkthrough.complaints))),
                 look_at="the operations named; is a `yield` or `yield from` missing?",
             )
 
-    def test_own_operations_are_tried(self, tour: Tour, own: str) -> None:
-        """What only this service can do is a part of the tour: `detour` of the suite runs it.
+    def test_own_operations_are_tried(self, walkthrough: Walkthrough, own: str) -> None:
+        """The walkthrough runs the operations outside the contract, in `extra_operations`.
 
-        Likely cause: `detour` of the suite does not call the operation.
+        Likely cause: `extra_operations` of the suite does not call the operation.
         """
-        if not any(sample.name == own for sample in tour.samples.values()) and not tour.lacking:
+        if (
+            not any(sample.name == own for sample in walkthrough.samples.values())
+            and not walkthrough.skipped
+        ):
             kind = self.provider_class()
-            wanted = f"guide.take({own!r}, ...) in `detour` of {type(self).__name__}"
-            remark(expected=wanted, came="it is never run", look_at=place(kind, own))
+            wanted = f"runner.run({own!r}, ...) in `extra_operations` of {type(self).__name__}"
+            report_finding(expected=wanted, got="it is never run", look_at=location_of(kind, own))
 
-    def test_requests_are_well_formed(self, tour: Tour, operation: str) -> None:
+    def test_requests_are_well_formed(self, walkthrough: Walkthrough, operation: str) -> None:
         """A flow yields `Request`s: an upper-case method, a path in segments, a query of plain
         values, a body that is JSON.
 
         Likely cause: A path was passed as one text, such as "members/7", instead of one argument
         for each segment.
         """
-        for sample in samples_of(tour, operation):
+        for sample in samples_of(walkthrough, operation):
             for request in sample.requests:
                 good = (
                     isinstance(request, Request)
@@ -94,23 +97,23 @@ class Sending(Rules):
                     _missent(sample, request, "a well-formed request", repr(request))
                 json.dumps(request.json)
 
-    def test_looks_are_reads(self, tour: Tour, reading: str) -> None:
+    def test_looks_are_reads(self, walkthrough: Walkthrough, reading: str) -> None:
         """An operation that only looks sends only requests of `Effect.READ`, POST included:
         others are not repeated freely when no answer comes.
 
         Likely cause: A POST that only looks is not marked with `effect=Effect.READ`.
         """
-        for sample in samples_of(tour, reading):
+        for sample in samples_of(walkthrough, reading):
             for request in sample.requests:
                 if request.effect is not Effect.READ:
                     _missent(sample, request, "Effect.READ", request.effect)
 
-    def test_changes_are_no_reads(self, tour: Tour, changing: str) -> None:
+    def test_changes_are_no_reads(self, walkthrough: Walkthrough, changing: str) -> None:
         """An operation that changes something says so with the effect of one of its requests.
 
         Likely cause: A request that changes something is marked with `Effect.READ`, or is a GET.
         """
-        for sample in samples_of(tour, changing):
+        for sample in samples_of(walkthrough, changing):
             if all(request.effect is Effect.READ for request in sample.requests):
                 _missent(
                     sample,
@@ -119,7 +122,9 @@ class Sending(Rules):
                     "reads only",
                 )
 
-    def test_what_may_be_repeated_is_the_same_twice(self, tour: Tour, another_scene: Scene) -> None:
+    def test_what_may_be_repeated_is_the_same_twice(
+        self, walkthrough: Walkthrough, second_harness: Harness
+    ) -> None:
         """Whatever is marked READ or REPEATABLE can be sent twice with the result of once: the
         same emails, the same invitations. What makes a second email is `Effect.CREATE`.
 
@@ -127,56 +132,60 @@ class Sending(Rules):
         REPEATABLE, or is a PUT or DELETE, which are REPEATABLE unless told otherwise. Mark it with
         `Effect.CREATE`.
         """
-        scene = another_scene
+        harness = second_harness
         doubled: list[Request] = []
 
         def again(outgoing: Outgoing, answer: Answer) -> Answer:
-            request = scene.spy.asked[-1][0]
+            request = harness.spy.requests[-1][0]
             if request.effect is not Effect.CREATE:
                 doubled.append(request)
-                scene.wire.wire.send(outgoing)
+                harness.wire.wire.send(outgoing)
             return answer
 
-        scene.wire.after = again
-        twice = lead(scene, self.detour)
-        for name, emails in tour.emails.items():
+        harness.wire.after = again
+        twice = run_walkthrough(harness, self.extra_operations)
+        for name, emails in walkthrough.emails.items():
             if emails >= 0 and twice.emails[name] != emails:
-                remark(
+                report_finding(
                     expected=f"{emails} emails",
-                    came=f"{twice.emails[name]} emails",
+                    got=f"{twice.emails[name]} emails",
                     look_at="the effects of: "
                     + ", ".join(
                         sorted({str(one) for one in doubled if one.effect is not Effect.READ})
                         or sorted({str(one) for one in doubled if one.method == "POST"})
                     ),
                 )
-        for name, sample in tour.samples.items():
+        for name, sample in walkthrough.samples.items():
             if sample.name in READING and isinstance(sample.value, Page):
                 count = len(sample.value.items)
-                came = len(twice.samples[name].value.items)
-                if came != count:
-                    remark(
+                got = len(twice.samples[name].value.items)
+                if got != count:
+                    report_finding(
                         expected=f"{count} {name}",
-                        came=f"{came} {name}",
+                        got=f"{got} {name}",
                         look_at="the effects of the requests",
                     )
 
     # ------------------------------------------------------------------ identifiers
 
-    def test_identifiers_stay_in_their_segment(self, tour: Tour, operation: str) -> None:
+    def test_identifiers_stay_in_their_segment(
+        self, walkthrough: Walkthrough, operation: str
+    ) -> None:
         """An identifier is one segment of the path, one value of the query or one text of the
         body, whatever is in it: it never leads to another path.
 
         Likely cause: An id is pasted into a path or query as text, or cut at a character. Pass it
         as an argument of its own.
         """
-        for sample, hostile in product(samples_of(tour, operation), HOSTILE):
+        for sample, hostile in product(samples_of(walkthrough, operation), HOSTILE):
             changed = tuple(_with_ids(one, hostile) for one in sample.arguments)
             if changed == sample.arguments:
                 continue
             lengths = [(request.method, len(request.path)) for request in sample.requests]
-            replay = sample.again(arguments=changed, wire=Reciting(Response(404)))
-            for (request, outgoing), (method, length) in zip(replay.asked, lengths, strict=False):
+            replay = sample.replay(arguments=changed, wire=ScriptedWire(Response(404)))
+            for (request, outgoing), (method, length) in zip(
+                replay.requests, lengths, strict=False
+            ):
                 parts = urlsplit(outgoing.url)
                 base = urlsplit(sample.provider.base_url).path
                 below = parts.path.removeprefix(base)
@@ -184,28 +193,30 @@ class Sending(Rules):
                     below = below.removesuffix("/")
                 path = [unquote(one) for one in below.split("/")[1:]]
                 query = dict(parse_qsl(parts.query, keep_blank_values=True))
-                told = [*path, *query.values(), *_texts((outgoing.content or b"").decode())]
+                values = [*path, *query.values(), *_texts((outgoing.content or b"").decode())]
                 if request.method == method and len(path) != length:
                     _missent(sample, request, f"{length} segments", outgoing.url)
-                if _has(hostile, request) and not any(hostile in one for one in told):
+                if _has(hostile, request) and not any(hostile in one for one in values):
                     _missent(sample, request, f"{hostile!r} in one piece", outgoing.url)
             if not isinstance(replay.error, GuestlistError | None):
-                _missent(sample, sample.name, "one of guestlist's errors", replay.came)
+                _missent(sample, sample.name, "one of guestlist's errors", replay.summary)
 
     # ------------------------------------------------------------------ origin
 
-    def test_requests_stay_on_the_account_origin(self, tour: Tour) -> None:
+    def test_requests_stay_on_the_account_origin(self, walkthrough: Walkthrough) -> None:
         """Every request goes to the account's own `base_url`.
 
         Likely cause: The request names another host; only a setting made with `url=True` and
         `origin` may.
         """
-        for sample in tour.samples.values():
+        for sample in walkthrough.samples.values():
             for outgoing, _ in sample.played:
                 if not outgoing.url.startswith(sample.provider.base_url + "/"):
                     _missent(sample, outgoing.method, sample.provider.base_url, outgoing.url)
 
-    def test_links_in_answers_are_not_followed(self, tour: Tour, operation: str) -> None:
+    def test_links_in_answers_are_not_followed(
+        self, walkthrough: Walkthrough, operation: str
+    ) -> None:
         """A URL in an answer, such as that of the next page, never takes a request elsewhere.
 
         Likely cause: The URL of the next page is used as it is. Take only its cursor; `by_link`
@@ -216,30 +227,30 @@ class Sending(Rules):
         def lure(value: Any) -> Any:
             return far if isinstance(value, str) and "://" in value else value
 
-        for sample in samples_of(tour, operation):
+        for sample in samples_of(walkthrough, operation):
             for nth in range(len(sample.played)):
-                replay = sample.again(nth, tricks.document(tricks.everywhere(lure)))
-                for _, outgoing in replay.asked:
+                replay = sample.replay(nth, mutations.change_json(mutations.map_scalars(lure)))
+                for _, outgoing in replay.requests:
                     if urlsplit(outgoing.url).netloc != urlsplit(sample.provider.base_url).netloc:
                         _missent(sample, outgoing.method, "the account's origin", outgoing.url)
 
-    def test_credentials_are_sent_in_headers_only(self, tour: Tour) -> None:
+    def test_credentials_are_sent_in_headers_only(self, walkthrough: Walkthrough) -> None:
         """Credentials are in headers, never in a URL or body; a public request has none.
 
         Likely cause: A key is put into a query or body, `authorize` lacks it, or a request is
         marked `public` by mistake.
         """
-        for sample in tour.samples.values():
+        for sample in walkthrough.samples.values():
             if sample.name == "fetch_token":  # OAuth 2.0 sends the client's secret in the body
                 continue
             credentials = sample.provider.authorize()
             names = {*credentials, *(["Authorization"] if sample.tokens else [])}
             secrets = (*sample.provider.secrets(), *iter_secret_parts(credentials))
-            replay = sample.again()
-            for request, outgoing in replay.asked:
-                said = outgoing.url + (outgoing.content or b"").decode()
+            replay = sample.replay()
+            for request, outgoing in replay.requests:
+                sent = outgoing.url + (outgoing.content or b"").decode()
                 headers = "".join(outgoing.headers.values())
-                if any(secret in unquote(said) for secret in secrets):
+                if any(secret in unquote(sent) for secret in secrets):
                     _missent(sample, request, "credentials in headers", "in the URL or body")
                 if request.public and any(secret in headers for secret in secrets):
                     _missent(sample, request, "no credentials", "credentials")
@@ -248,35 +259,35 @@ class Sending(Rules):
 
     # ------------------------------------------------------------------ secrets
 
-    def test_secrets_of_answers_are_masked(self, tour: Tour) -> None:
+    def test_secrets_of_answers_are_masked(self, walkthrough: Walkthrough) -> None:
         """Links and keys show neither in `repr` nor in JSON of what is returned.
 
         Likely cause: A link or key is put into a field that is shown, or the name of its field is
         not in `secret_fields`.
         """
-        for sample in tour.samples.values():
+        for sample in walkthrough.samples.values():
             hidden = set(_secrets(sample))
             for one in _values(sample.value):
                 shown = repr(one) + str(one)
                 if isinstance(one, BaseModel):
                     shown += one.model_dump_json() + str(one.model_dump())
                 if any(secret in shown for secret in hidden):
-                    remark(
+                    report_finding(
                         expected="asterisks",
-                        came=f"a secret in the {type(one).__name__} of {sample.name}",
-                        look_at=place(sample.provider, sample.name),
+                        got=f"a secret in the {type(one).__name__} of {sample.name}",
+                        look_at=location_of(sample.provider, sample.name),
                     )
 
-    def test_fields_that_hold_secrets_are_declared(self, tour: Tour) -> None:
+    def test_fields_that_hold_secrets_are_declared(self, walkthrough: Walkthrough) -> None:
         """A field of an answer that is named like a secret and holds something long is in
         `secret_fields`, so that it is masked in errors, logs and cassettes.
 
         Likely cause: The name of the field is missing in `secret_fields`.
         """
-        for sample in tour.samples.values():
+        for sample in walkthrough.samples.values():
             declared = COMMON_FIELDS | sample.provider.secret_fields | self.public_fields
             for _, answer in sample.played:
-                for path, value in tricks.nodes(tricks.told(answer)):
+                for path, value in mutations.nodes(mutations.json_of(answer)):
                     name = str(path[-1])
                     if (
                         SECRET_NAME.search(name)
@@ -284,30 +295,30 @@ class Sending(Rules):
                         and len(value) >= LONG_ENOUGH
                         and name.lower() not in {one.lower() for one in declared}
                     ):
-                        remark(
+                        report_finding(
                             expected=f"{name!r} in secret_fields",
-                            came=f"{sorted(sample.provider.secret_fields)}",
+                            got=f"{sorted(sample.provider.secret_fields)}",
                             look_at=f"{type(sample.provider).__name__}.secret_fields",
                         )
 
-    def test_links_and_keys_are_secret(self, tour: Tour) -> None:
+    def test_links_and_keys_are_secret(self, walkthrough: Walkthrough) -> None:
         """An invitation's link and key are `SecretStr`, and what they hold is declared.
 
         Likely cause: The value is passed as a plain text: wrap it in `SecretStr`.
         """
-        for sample in tour.samples.values():
+        for sample in walkthrough.samples.values():
             for one in _values(sample.value):
                 if isinstance(one, Invitation):
                     for value in (one.link, one.key):
                         if value is not None and not isinstance(value, SecretStr):
-                            remark(
+                            report_finding(
                                 expected="SecretStr",
-                                came=type(value).__name__,
-                                look_at=place(sample.provider, sample.name),
+                                got=type(value).__name__,
+                                look_at=location_of(sample.provider, sample.name),
                             )
 
     def test_secrets_are_masked_in_errors(
-        self, tour: Tour, caplog: pytest.LogCaptureFixture
+        self, walkthrough: Walkthrough, caplog: pytest.LogCaptureFixture
     ) -> None:
         """Whatever a service echoes, no secret of the account comes into an error, an event or
         the log; nor does a link or key of an invitation.
@@ -315,51 +326,53 @@ class Sending(Rules):
         Likely cause: `explain` builds its text from the raw body, or a field is missing in
         `secret_fields`.
         """
-        for sample in one_of_each_effect(tour):
+        for sample in one_of_each_effect(walkthrough):
             account = (*sample.provider.secrets(), *iter_secret_parts(sample.provider.authorize()))
             fields = {name: f"S3CRET-{name}-VALUE" for name in sample.provider.secret_fields}
             echoed = f"bad credentials {' '.join(account)} sent"
             assigned = " ".join(f'"{name}": "{value}"' for name, value in fields.items())
             body = {"error": {"message": f"{echoed} {assigned}", "code": "BAD"}}
             events: list[Any] = []
-            told = ""
+            text = ""
             for status in (400, 401, 403, 404, 409, 422, 429, 500):
                 with caplog.at_level(logging.DEBUG, logger="guestlist"):
-                    replay = sample.again(0, tricks.says(status, body), watch=events.append)
+                    replay = sample.replay(
+                        0, mutations.respond_with(status, body), watch=events.append
+                    )
                 error = replay.error
-                told += f"{error} {error!r} {getattr(error, 'to_dict', dict)()}"
-            told += caplog.text + " ".join(map(str, events))
+                text += f"{error} {error!r} {getattr(error, 'to_dict', dict)()}"
+            text += caplog.text + " ".join(map(str, events))
             for secret in (*account, *fields.values()):
-                if secret in told:
-                    remark(
+                if secret in text:
+                    report_finding(
                         expected="asterisks",
-                        came="a secret in an error, an event or the log",
-                        look_at=f"{place(sample.provider, 'explain')}, its `secret_fields`",
+                        got="a secret in an error, an event or the log",
+                        look_at=f"{location_of(sample.provider, 'explain')}, its `secret_fields`",
                     )
 
-    def test_secrets_are_masked_in_events(self, tour: Tour) -> None:
-        """Nothing that is told to watchers holds a secret, in the course of a whole tour.
+    def test_secrets_are_masked_in_events(self, walkthrough: Walkthrough) -> None:
+        """No event of a whole walkthrough contains a secret.
 
         Likely cause: A secret is a plain text in the path of a request: pass it as `SecretStr`.
         """
         hidden: set[str] = set()
-        for sample in tour.samples.values():
+        for sample in walkthrough.samples.values():
             hidden |= {*sample.provider.secrets(), *_secrets(sample)}
-        told = " ".join(repr(event) + str(event) for event in tour.events)
-        if not tour.events or any(secret in told for secret in hidden):
-            remark(
+        text = " ".join(repr(event) + str(event) for event in walkthrough.events)
+        if not walkthrough.events or any(secret in text for secret in hidden):
+            report_finding(
                 expected="asterisks",
-                came="a secret in an event",
+                got="a secret in an event",
                 look_at="a secret in a path has to be a SecretStr",
             )
 
 
-def _missent(sample: Sample, request: object, expected: object, came: object) -> NoReturn:
-    remark(
+def _missent(sample: Sample, request: object, expected: object, got: object) -> NoReturn:
+    report_finding(
         rule=f"{request}, sent by {sample.name}, is what the contract asks for",
         expected=expected,
-        came=came,
-        look_at=place(sample.provider, sample.name),
+        got=got,
+        look_at=location_of(sample.provider, sample.name),
     )
 
 
@@ -384,7 +397,7 @@ def _has(text: str, request: Request) -> bool:
 
 
 def _texts(body: str) -> Iterator[str]:
-    for _, value in tricks.leaves(json.loads(body)) if body else ():
+    for _, value in mutations.scalars(json.loads(body)) if body else ():
         yield str(value)
 
 
@@ -398,7 +411,7 @@ def _secrets(sample: Sample) -> Iterator[str]:
     """Every secret that an answer holds: by the name of its field, or as a link or key."""
     declared = {one.lower() for one in COMMON_FIELDS | sample.provider.secret_fields}
     for _, answer in sample.played:
-        for path, value in tricks.nodes(tricks.told(answer)):
+        for path, value in mutations.nodes(mutations.json_of(answer)):
             if str(path[-1]).lower() in declared and isinstance(value, str) and value:
                 yield value
     for one in _values(sample.value):

@@ -14,7 +14,7 @@ from pytest_guestlist.conformance.resending import Resending
 from pytest_guestlist.conformance.revoking import Revoking
 from pytest_guestlist.conformance.sending import Sending
 from pytest_guestlist.conformance.several import Several
-from pytest_guestlist.conformance.standing import Standing
+from pytest_guestlist.conformance.status import StatusRules
 
 
 class ProviderSuite(
@@ -22,7 +22,7 @@ class ProviderSuite(
     Inviting,
     Resending,
     Revoking,
-    Standing,
+    StatusRules,
     Membership,
     Several,
     Listing,

@@ -12,26 +12,26 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from guestlist.exchange.drive import Wire
 from guestlist.exchange.step import Failure, Outgoing
 from guestlist.provider import Response
-from pytest_guestlist.conformance.remark import note_exchange
+from pytest_guestlist.conformance.finding import note_exchange
 
 Answer = Response | Failure
-Trick = Callable[[Response], Answer]
+Mutation = Callable[[Response], Answer]
 """Makes another answer of one that came."""
 
-MOST = 1000
+MAX_REQUESTS = 1000
 """Requests after which one call is taken never to end."""
 
 
-class Endless(Exception):
+class EndlessCall(Exception):
     """A call sends requests for ever."""
 
 
-class Astray(Exception):
+class UnrecordedRequest(Exception):
     """A call sends a request that the recorded run did not send: there is no answer to it."""
 
 
 @dataclass
-class Noting:
+class RecordingWire:
     """Passes on and notes. `before` may alter a request, `after` an answer."""
 
     wire: Wire
@@ -39,17 +39,19 @@ class Noting:
     after: Callable[[Outgoing, Answer], Answer] | None = None
 
     def __post_init__(self) -> None:
-        self.noted: list[tuple[Outgoing, Answer]] = []
+        self.exchanges: list[tuple[Outgoing, Answer]] = []
 
     def send(self, outgoing: Outgoing) -> Answer:
         """What the service answers."""
-        if len(self.noted) >= MOST:
-            raise Endless(f"{MOST} requests, the last one {outgoing.method} {outgoing.url}")
+        if len(self.exchanges) >= MAX_REQUESTS:
+            raise EndlessCall(
+                f"{MAX_REQUESTS} requests, the last one {outgoing.method} {outgoing.url}"
+            )
         sent = self.before(outgoing) if self.before else outgoing
         answer = self.wire.send(sent)
         if self.after:
             answer = self.after(outgoing, answer)
-        self.noted.append((outgoing, answer))
+        self.exchanges.append((outgoing, answer))
         note_exchange(sent, answer)
         return answer
 
@@ -58,7 +60,7 @@ class Noting:
         close_wire(self.wire)
 
 
-class Unheard:
+class LosingWire:
     """Loses the first request that changes something before it reaches the service.
 
     Args:
@@ -93,7 +95,7 @@ def close_wire(wire: Wire) -> None:
         close()
 
 
-class Replaying:
+class ReplayWire:
     """Answers from a recorded run, and plays a trick on one of its answers.
 
     Args:
@@ -107,27 +109,29 @@ class Replaying:
         self,
         played: list[tuple[Outgoing, Response]],
         nth: int = 0,
-        trick: Trick | None = None,
-        times: int = MOST,
+        mutation: Mutation | None = None,
+        times: int = MAX_REQUESTS,
     ) -> None:
         self._played = played
         self._nth = nth
-        self._trick = trick
+        self._trick = mutation
         self._times = times
         self.sent: list[Outgoing] = []
 
     def send(self, outgoing: Outgoing) -> Answer:
         """The recorded answer to the same request, or what the trick makes of it."""
-        if len(self.sent) >= MOST:
-            raise Endless(f"{MOST} requests, the last one {outgoing.method} {outgoing.url}")
+        if len(self.sent) >= MAX_REQUESTS:
+            raise EndlessCall(
+                f"{MAX_REQUESTS} requests, the last one {outgoing.method} {outgoing.url}"
+            )
         self.sent.append(outgoing)
-        asked = wording(outgoing)
-        matching = [n for n, (one, _) in enumerate(self._played) if wording(one) == asked]
+        asked = request_key(outgoing)
+        matching = [n for n, (one, _) in enumerate(self._played) if request_key(one) == asked]
         if not matching and outgoing.method == "PUT":  # it may write an altered record back
             played = enumerate(self._played)
-            matching = [n for n, (one, _) in played if wording(one)[:2] == asked[:2]]
+            matching = [n for n, (one, _) in played if request_key(one)[:2] == asked[:2]]
         if not matching:
-            raise Astray(f"{outgoing.method} {outgoing.url}")
+            raise UnrecordedRequest(f"{outgoing.method} {outgoing.url}")
         answer: Answer
         if self._trick and self._times > 0 and self._nth in matching:
             self._times -= 1
@@ -138,12 +142,12 @@ class Replaying:
         return answer
 
 
-def wording(outgoing: Outgoing) -> tuple[str, str, bytes | None]:
+def request_key(outgoing: Outgoing) -> tuple[str, str, bytes | None]:
     """What makes two requests the same."""
     return outgoing.method, outgoing.url, outgoing.content
 
 
-class Reciting:
+class ScriptedWire:
     """Gives these answers, whatever is asked: the last one for ever."""
 
     def __init__(self, *answers: Answer) -> None:
@@ -152,15 +156,17 @@ class Reciting:
 
     def send(self, outgoing: Outgoing) -> Answer:
         """The next answer."""
-        if len(self.sent) >= MOST:
-            raise Endless(f"{MOST} requests, the last one {outgoing.method} {outgoing.url}")
+        if len(self.sent) >= MAX_REQUESTS:
+            raise EndlessCall(
+                f"{MAX_REQUESTS} requests, the last one {outgoing.method} {outgoing.url}"
+            )
         self.sent.append(outgoing)
         answer = self._answers[min(len(self.sent), len(self._answers)) - 1]
         note_exchange(outgoing, answer)
         return answer
 
 
-class Holding:
+class ReadOnlyWire:
     """Passes looks on, and answers 404 to whatever would change something.
 
     Args:
@@ -183,7 +189,7 @@ class Holding:
         return answer
 
 
-class OnceMore:
+class AsyncWire:
     """An async wire over a sync one: what an async client sends through."""
 
     def __init__(self, wire: Wire) -> None:
@@ -227,11 +233,11 @@ def with_page_size(outgoing: Outgoing, size: int) -> Outgoing:
 
 def filters(outgoing: Outgoing) -> frozenset[tuple[str, str]]:
     """What a list is filtered by: its parameters without page size and cursor."""
-    told = {**dict(parse_qsl(urlsplit(outgoing.url).query)), **_body(outgoing)}
+    parameters = {**dict(parse_qsl(urlsplit(outgoing.url).query)), **_body(outgoing)}
     size = page_size(outgoing)
     return frozenset(
         (name, str(value))
-        for name, value in told.items()
+        for name, value in parameters.items()
         if str(value) != str(size) and not _CURSOR.search(name)
     )
 

@@ -1,4 +1,4 @@
-"""How a failure reads: the rule, the requests, what came, and the likely cause."""
+"""Failures of the suite: the rule, the requests, the expected result, the likely cause."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from guestlist.provider import Provider, Response
 from pytest_guestlist.checking import CONTRACT
 
 CAUSE = "Likely cause:"
-"""What begins the paragraph of a test's docstring that names the usual mistake."""
+"""The beginning of the paragraph in a test's docstring that names the usual mistake."""
 
 EXCHANGES_SHOWN = 4
 BODY_SHOWN = 160
-"""Characters of a body that a failure shows."""
+"""The maximum number of characters of a body in a failure."""
 
 _rule: ContextVar[str] = ContextVar("rule")
 _sent: ContextVar[deque[tuple[Outgoing, Response | Failure]] | None] = ContextVar(
@@ -33,8 +33,8 @@ _sent: ContextVar[deque[tuple[Outgoing, Response | Failure]] | None] = ContextVa
 
 
 @contextmanager
-def ruling(rule: str) -> Iterator[None]:
-    """Within this context a failure is about this rule, unless it names another.
+def under_rule(rule: str) -> Iterator[None]:
+    """Sets the rule that a failure within this context shows, unless it names another rule.
 
     Args:
         rule: a docstring: the rule, and perhaps a paragraph that begins with `Likely cause:`.
@@ -48,10 +48,10 @@ def ruling(rule: str) -> Iterator[None]:
 
 
 def note_exchange(outgoing: Outgoing, answer: Response | Failure) -> None:
-    """Notes a request and its answer, for a failure of the test."""
-    noted = _sent.get()
-    if noted is not None:
-        noted.append((outgoing, answer))
+    """Records a request and its answer, to show them in a failure of the test."""
+    exchanges = _sent.get()
+    if exchanges is not None:
+        exchanges.append((outgoing, answer))
 
 
 def _exchange(outgoing: Outgoing, answer: Response | Failure) -> str:
@@ -73,10 +73,10 @@ def _shortened(content: bytes | None) -> str:
     return text and f" {text}"
 
 
-def remark(
+def report_finding(
     *,
     expected: object,
-    came: object,
+    got: object,
     look_at: str,
     rule: str | None = None,
     cause: str | None = None,
@@ -84,8 +84,8 @@ def remark(
     """Fails the test with an explanation, without a traceback of the suite's own code.
 
     Args:
-        expected: what should have come.
-        came: what came.
+        expected: what the rule requires.
+        got: what the provider did or returned.
         look_at: where in the provider the cause is likely to be.
         rule: what every provider has to do, as a sentence; by default the test's docstring.
         cause: the usual mistake; by default the paragraph of the docstring that names it.
@@ -96,7 +96,7 @@ def remark(
         "rule": " ".join((rule or own_rule).split()),
         "sent": "; ".join(_exchange(*one) for one in _sent.get() or ()) or "nothing",
         "expected": expected,
-        "came": came,
+        "got": got,
         "look at": look_at,
         "cause": " ".join((cause or own_cause).split()),
     }
@@ -107,9 +107,9 @@ def remark(
 
 
 @contextmanager
-def remarking(kind: type[Provider], *others: type) -> Iterator[None]:
-    """Makes a remark of an error that nobody expected in here, with the line of the author's code
-    that it came from.
+def errors_as_findings(kind: type[Provider], *others: type) -> Iterator[None]:
+    """Turns an unexpected error within this context into a failure that shows the line of the
+    author's code that raised it.
 
     Args:
         kind: the provider under test.
@@ -119,35 +119,35 @@ def remarking(kind: type[Provider], *others: type) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        crashed = said(error)
-        where = origin(error, kind, *others)
-        remark(
+        crashed = one_line(error)
+        where = origin_of_error(error, kind, *others)
+        report_finding(
             expected="no error that ends the test",
-            came=crashed,
+            got=crashed,
             look_at=where,
             cause="This line does not expect the value that it got, or raises an error that the"
             " rule excludes.",
         )
 
 
-def said(error: BaseException) -> str:
-    """An error on one line, without what a user is advised to do."""
+def one_line(error: BaseException) -> str:
+    """Returns an error as one line of text, without its hint."""
     words = error.message if isinstance(error, GuestlistError) else str(error)
     return " ".join(f"{type(error).__name__}: {words}".split())
 
 
-def origin(error: BaseException, kind: type[Provider], *others: type) -> str:
-    """The innermost line of the author's code in which an error, or its cause, came up; where there
-    is none, the innermost line of all."""
+def origin_of_error(error: BaseException, kind: type[Provider], *others: type) -> str:
+    """Returns the innermost line of the author's code in the traceback of an error or its cause. If
+    there is none, the innermost line of all."""
     classes = [one for one in kind.__mro__ if issubclass(one, Provider) and one is not Provider]
     homes = {one.__module__.partition(".")[0] for one in (*classes, *others)} - {"guestlist"}
     lines = list(_lines(error))
     own = [line for home, line in lines if home in homes]
-    return (own or [line for _, line in lines] or [place(kind, "")])[-1]
+    return (own or [line for _, line in lines] or [location_of(kind, "")])[-1]
 
 
 def _lines(error: BaseException) -> Iterator[tuple[str, str]]:
-    """The package and the line of every frame of an error, its causes' after its own."""
+    """Yields package and line of each frame in the traceback of an error, then of its cause."""
     for frame, number in traceback.walk_tb(error.__traceback__):
         home = str(frame.f_globals.get("__name__", "")).partition(".")[0]
         file = frame.f_code.co_filename.rpartition("/")[2]
@@ -156,36 +156,38 @@ def _lines(error: BaseException) -> Iterator[tuple[str, str]]:
         yield from _lines(error.__cause__)
 
 
-INSTEAD = {
+FALLBACKS = {
     "find_invitation": ("invitations",),
     "find_member": ("members",),
     "invitations": ("find_invitation",),
     "members": ("find_member",),
     "resend": ("revoke", "invite"),
 }
-"""What guestlist uses where a provider does not offer an operation."""
+"""The operations that guestlist uses if a provider does not offer an operation."""
 
 
-def place(provider: Provider | type[Provider], names: str) -> str:
-    """Where methods or facts of a provider are written: `Vultr.resend (provider.py:210)`. In place
-    of operations that it does not offer stand those that guestlist uses instead.
+def location_of(provider: Provider | type[Provider], names: str) -> str:
+    """Returns where methods or facts of a provider are defined: `Vultr.resend (provider.py:210)`.
+    For an operation that it does not offer, the operations that guestlist uses instead.
 
     Args:
-        provider: whose.
-        names: separated by spaces.
+        provider: the provider or its class.
+        names: the names of the methods or facts, separated by spaces.
     """
     kind = provider if isinstance(provider, type) else type(provider)
     found = [one for name in names.split() for one in _used(kind, name)]
-    return ", ".join(_place(kind, name) for name in dict.fromkeys(found or names.split() or [""]))
+    return ", ".join(
+        _location_of(kind, name) for name in dict.fromkeys(found or names.split() or [""])
+    )
 
 
 def _used(kind: type[Provider], name: str) -> Iterable[str]:
     if name in CONTRACT and not kind.supports(name):
-        return [one for one in INSTEAD.get(name, ()) if kind.supports(one)]
+        return [one for one in FALLBACKS.get(name, ()) if kind.supports(one)]
     return [name]
 
 
-def _place(kind: type[Provider], name: str) -> str:
+def _location_of(kind: type[Provider], name: str) -> str:
     function = inspect.unwrap(getattr(kind, name, kind))
     try:
         file = (inspect.getsourcefile(function) or "?").rpartition("/")[2]

@@ -13,26 +13,26 @@ from typing import Any
 from guestlist.address import email_key
 from guestlist.exchange.step import Failure
 from guestlist.provider import Response
-from pytest_guestlist.conformance.wires import Answer, Trick
+from pytest_guestlist.conformance.wires import Answer, Mutation
 
 Path = tuple[str | int, ...]
 """Where a value is in a JSON document."""
 
-WORDS = "the moon is in the way"
-CODE = "MOON_IN_THE_WAY"
+ERROR_TEXT = "the moon is in the way"
+ERROR_CODE = "MOON_IN_THE_WAY"
 """What a service says with an error; the error has to pass it on."""
 
-REFUSALS: dict[str, dict[str, Any]] = {
-    "an error text": {"error": WORDS},
-    "a message": {"message": WORDS},
-    "a message and a code": {"message": WORDS, "code": CODE},
-    "an error object": {"error": {"message": WORDS, "code": CODE}},
-    "a list of errors": {"errors": [{"message": WORDS}]},
-    "a detail": {"detail": WORDS},
+ERROR_BODIES: dict[str, dict[str, Any]] = {
+    "an error text": {"error": ERROR_TEXT},
+    "a message": {"message": ERROR_TEXT},
+    "a message and a code": {"message": ERROR_TEXT, "code": ERROR_CODE},
+    "an error object": {"error": {"message": ERROR_TEXT, "code": ERROR_CODE}},
+    "a list of errors": {"errors": [{"message": ERROR_TEXT}]},
+    "a detail": {"detail": ERROR_TEXT},
 }
 """The usual shapes of error bodies."""
 
-UNREADABLE: dict[str, bytes] = {
+UNREADABLE_BODIES: dict[str, bytes] = {
     "an empty body": b"",
     "a web page": b"<!doctype html><title>Please wait</title>",
     "plain text": b"OK",
@@ -42,7 +42,7 @@ UNREADABLE: dict[str, bytes] = {
 }
 """Bodies that are no JSON."""
 
-SHAPES: dict[str, Any] = {
+WRONG_SHAPES: dict[str, Any] = {
     "null": None,
     "a number": 7,
     "a text": "done",
@@ -55,37 +55,37 @@ SHAPES: dict[str, Any] = {
 """JSON of another shape than any answer has."""
 
 
-def says(status: int, body: Any, headers: dict[str, str] | None = None) -> Trick:
+def respond_with(status: int, body: Any, headers: dict[str, str] | None = None) -> Mutation:
     """The service answers that instead."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    told = {"content-type": "application/json", **(headers or {})}
-    return lambda _answer: Response(status, told, content)
+    all_headers = {"content-type": "application/json", **(headers or {})}
+    return lambda _answer: Response(status, all_headers, content)
 
 
-def body(content: bytes) -> Trick:
+def with_body(content: bytes) -> Mutation:
     """The same status, and another body."""
     return lambda answer: replace(answer, content=content)
 
 
-def breaks(failure: Failure) -> Trick:
+def fail_with(failure: Failure) -> Mutation:
     """No complete answer comes."""
     return lambda _answer: failure
 
 
-def document(change: Callable[[Any], Any]) -> Trick:
+def change_json(change: Callable[[Any], Any]) -> Mutation:
     """The same answer, its JSON altered; an answer that is no JSON stays as it is."""
 
-    def trick(answer: Response) -> Response:
+    def mutation(answer: Response) -> Response:
         try:
-            told = json.loads(answer.content)
+            document = json.loads(answer.content)
         except ValueError:
             return answer
-        return replace(answer, content=json.dumps(change(copy.deepcopy(told))).encode())
+        return replace(answer, content=json.dumps(change(copy.deepcopy(document))).encode())
 
-    return trick
+    return mutation
 
 
-def told(answer: Response) -> Any:
+def json_of(answer: Response) -> Any:
     """The JSON of an answer; None where it is none."""
     try:
         return json.loads(answer.content)
@@ -93,12 +93,12 @@ def told(answer: Response) -> Any:
         return None
 
 
-def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+def scalars(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
     """Every value in a document that holds no other, with its place."""
     inner = value.items() if isinstance(value, dict) else enumerate(value)
     for key, one in inner:
         if isinstance(one, dict | list) and one:
-            yield from leaves(one, (*path, key))
+            yield from scalars(one, (*path, key))
         else:
             yield (*path, key), one
 
@@ -112,7 +112,7 @@ def nodes(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
             yield from nodes(one, (*path, key))
 
 
-def put(value: Any, path: Path, new: Any) -> Any:
+def with_value(value: Any, path: Path, new: Any) -> Any:
     """The document with another value at a place."""
     *before, last = path
     inner = value
@@ -122,7 +122,7 @@ def put(value: Any, path: Path, new: Any) -> Any:
     return value
 
 
-def cut(value: Any, path: Path) -> Any:
+def without(value: Any, path: Path) -> Any:
     """The document without a place."""
     *before, last = path
     inner = value
@@ -132,7 +132,7 @@ def cut(value: Any, path: Path) -> Any:
     return value
 
 
-def everywhere(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def map_scalars(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Alters every leaf of a document."""
 
     def walk(value: Any) -> Any:
@@ -148,7 +148,7 @@ def everywhere(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
 # ---------------------------------------------------------------------------- dates
 
 
-def moment(value: Any) -> datetime | None:
+def parse_moment(value: Any) -> datetime | None:
     """The moment that a text tells, if it is one with a date and a time."""
     if not isinstance(value, str) or len(value) < 16 or value[4:5] != "-":
         return None
@@ -158,9 +158,9 @@ def moment(value: Any) -> datetime | None:
         return None
 
 
-def any_moment(value: Any) -> datetime | None:
+def parse_any_moment(value: Any) -> datetime | None:
     """The moment that a value tells as a text, or in seconds or milliseconds since 1970."""
-    at = moment(value)
+    at = parse_moment(value)
     if at is not None:
         return _aware(at)
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -182,7 +182,7 @@ def _zone(hours: int, minutes: int = 0) -> timezone:
     return timezone(timedelta(hours=hours, minutes=minutes))
 
 
-DATES: dict[str, Callable[[datetime], str]] = {
+DATE_FORMATS: dict[str, Callable[[datetime], str]] = {
     "Z": lambda at: at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
     "+00:00": lambda at: at.astimezone(UTC).isoformat(),
     "no zone, which means UTC": lambda at: at.astimezone(UTC).replace(tzinfo=None).isoformat(),
@@ -193,25 +193,25 @@ DATES: dict[str, Callable[[datetime], str]] = {
 """The ways in which services write the same moment."""
 
 
-def dates(write: Callable[[datetime], str]) -> Trick:
+def rewrite_dates(write: Callable[[datetime], str]) -> Mutation:
     """Writes every moment of an answer in another way."""
 
     def change(value: Any) -> Any:
-        at = moment(value)
+        at = parse_moment(value)
         return write(_aware(at)) if at else value
 
-    return document(everywhere(change))
+    return change_json(map_scalars(change))
 
 
 # ---------------------------------------------------------------------------- lists
 
 
-def filled_lists(value: Any) -> list[Path]:
+def nonempty_lists(value: Any) -> list[Path]:
     """Returns where an answer has lists of objects that are not empty nor within another list."""
-    return [path for path in _lists(value) if at(value, path)]
+    return [path for path in _lists(value) if value_at(value, path)]
 
 
-def records_of(value: Any, records: Sequence[Any]) -> Path | None:
+def list_describing(value: Any, records: Sequence[Any]) -> Path | None:
     """Returns where the list is whose objects describe most of these records, by id or address.
     None if there is no such list: the lists of a single record describe something else.
 
@@ -219,16 +219,16 @@ def records_of(value: Any, records: Sequence[Any]) -> Path | None:
         value: the JSON of an answer.
         records: invitations, members or roles that were read from it.
     """
-    counts = {path: described(value, path, records) for path in _lists(value)}
+    counts = {path: count_described(value, path, records) for path in _lists(value)}
     best = max(counts, key=lambda path: counts[path], default=None)
     return best if best is not None and counts[best] else None
 
 
-def described(value: Any, path: Path, records: Sequence[Any]) -> int:
+def count_described(value: Any, path: Path, records: Sequence[Any]) -> int:
     """Returns how many of these records a list of an answer describes. An address counts only for
     a record whose id is nowhere in the answer."""
-    everything = {_name(one) for _, one in leaves(value)}
-    listed = {_name(one) for record in at(value, path) for one in _own(record)}
+    everything = {_name(one) for _, one in scalars(value)}
+    listed = {_name(one) for record in value_at(value, path) for one in _own(record)}
     count = 0
     for one in records:
         has_id = one.id is not None and _name(one.id) in everything
@@ -260,7 +260,7 @@ def _lists(value: Any, path: Path = ()) -> Iterator[Path]:
             yield from _lists(one, (*path, key))
 
 
-def beside(value: Any, records: Path) -> list[Path]:
+def paths_outside(value: Any, records: Path) -> list[Path]:
     """Returns the places in an answer that are not within the list at `records`, and do not contain
     it."""
     return [
@@ -270,25 +270,25 @@ def beside(value: Any, records: Path) -> list[Path]:
     ]
 
 
-def disguised(value: Any, path: Path) -> Any:
+def with_wrong_type(value: Any, path: Path) -> Any:
     """The document with a value of another kind at a place, which nothing can be made of."""
     try:
-        plain = not isinstance(at(value, path), dict | list)
+        plain = not isinstance(value_at(value, path), dict | list)
     except LookupError:
         return value
-    return put(value, path, {"zzz": 1} if plain else "zzz")
+    return with_value(value, path, {"zzz": 1} if plain else "zzz")
 
 
-def at(value: Any, path: Path) -> Any:
+def value_at(value: Any, path: Path) -> Any:
     """The value at a place."""
     for step in path:
         value = value[step]
     return value
 
 
-def resized(value: Any, path: Path, records: list[Any]) -> Any:
+def with_records(value: Any, path: Path, records: list[Any]) -> Any:
     """The document with other records in its list, and a total that fits."""
-    count = len(at(value, path))
+    count = len(value_at(value, path))
 
     def fit(one: Any) -> Any:
         if isinstance(one, dict):
@@ -302,19 +302,19 @@ def resized(value: Any, path: Path, records: list[Any]) -> Any:
 
     if not path:
         return records
-    return put(fit(value), path, records)
+    return with_value(fit(value), path, records)
 
 
-def renamed(record: Any, n: int) -> Any:
+def as_another_person(record: Any, n: int) -> Any:
     """A record of another person: every id and address in it is another."""
     if isinstance(record, dict):
         return {
             key: f"{n}-{value}"
             if isinstance(value, str) and (str(key) in ("id", "uuid", "email") or "@" in value)
-            else renamed(value, n)
+            else as_another_person(value, n)
             for key, value in record.items()
         }
-    return [renamed(one, n) for one in record] if isinstance(record, list) else record
+    return [as_another_person(one, n) for one in record] if isinstance(record, list) else record
 
 
 def without_totals(value: Any) -> Any:
@@ -328,18 +328,18 @@ def without_totals(value: Any) -> Any:
     return value
 
 
-def with_another_total(old: int, new: int) -> Trick:
+def with_another_total(old: int, new: int) -> Mutation:
     """Returns a trick that replaces a total in the body and in the headers of an answer."""
-    body = document(partial(with_total, old=old, new=new))
+    body = change_json(partial(with_total, old=old, new=new))
 
-    def trick(answer: Response) -> Answer:
+    def mutation(answer: Response) -> Answer:
         headers = {
             name: str(new) if "total" in name and value == str(old) else value
             for name, value in answer.headers.items()
         }
         return body(replace(answer, headers=headers))
 
-    return trick
+    return mutation
 
 
 def with_total(value: Any, old: int, new: int) -> Any:

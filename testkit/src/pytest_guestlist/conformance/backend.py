@@ -1,4 +1,4 @@
-"""What the suite needs to know about a service: how to reach it, and how its invitees act."""
+"""Backends of the suite: how to reach a service, and how its invitees act."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 
 START = datetime(2026, 5, 4, 9, 15, tzinfo=UTC)
-"""When every test on a sandbox begins."""
+"""The time at which every test on a sandbox begins."""
 
 
-Lacking = pytest.skip.Exception
-"""What a setting raises for something that it cannot do. It skips the test with the reason."""
+Skipped = pytest.skip.Exception
+"""The exception that `Backend.skip` raises: pytest skips the test and shows the reason."""
 
 
-class Setting:
+class Backend:
     """One organization on one service, and the people around it.
 
     Subclass it for a live service and define `provider`. Each other method that is not overridden
-    skips the tests that need it, with the reason. Every test gets a new setting.
+    skips the tests that need it, with the reason. Every test gets a new backend.
     """
 
     source: str = "a live service"
-    """The name of what is recorded, for the first line of its cassettes."""
+    """The name of the recorded service, for the first line of cassettes."""
 
     clock: Clock = SystemClock()
     """The time of the service and the client."""
@@ -54,42 +54,42 @@ class Setting:
 
     def read_only(self) -> Provider:
         """Returns the account with credentials that may only read."""
-        self.lacks("no read-only credentials")
+        self.skip("no read-only credentials")
 
     def accept(self, invitation: Invitation) -> None:
         """Accepts an invitation as the invitee."""
-        self.lacks("nobody who can accept")
+        self.skip("no way to accept invitations")
 
     def decline(self, invitation: Invitation) -> None:
         """Declines an invitation as the invitee."""
-        self.lacks("nobody who can decline")
+        self.skip("no way to decline invitations")
 
     def forward(self, by: timedelta) -> None:
         """Moves the time of the service and of `clock` forward."""
-        self.lacks("no way to move the clock")
+        self.skip("no way to move the clock")
 
     def login(self, address: str) -> str | None:
         """Returns the login of the person with an address. None if the person has no account yet.
         Only for services that do not show the addresses of members."""
-        self.lacks("no way to know logins, and members have no addresses")
+        self.skip("no way to know logins, and members have no addresses")
 
     def emails(self, address: str) -> int:
         """Returns how many emails the service has sent to an address."""
-        self.lacks("no view of the emails")
+        self.skip("no view of the emails")
 
     def is_link_of_email(self, invitation: Invitation) -> bool:
         """Returns whether `link` of an invitation is the link in an email of the invitee."""
-        self.lacks("no view of the links in emails")
+        self.skip("no view of the links in emails")
 
     def close(self) -> None:
-        """Closes the setting after the test."""
+        """Closes the backend after the test."""
 
-    def lacks(self, what: str) -> NoReturn:
-        """Skips the test, with what the setting has not, such as `no view of the emails`."""
-        pytest.skip(f"{type(self).__name__} has {what}")
+    def skip(self, reason: str) -> NoReturn:
+        """Skips the test. The reason begins with "no", such as `no view of the emails`."""
+        pytest.skip(f"{type(self).__name__} has {reason}")
 
 
-class SandboxSetting(Setting):
+class SandboxBackend(Backend):
     """The sandbox of a provider, in this process and in virtual time.
 
     Args:
@@ -130,11 +130,11 @@ class SandboxSetting(Setting):
         from guestlist.sandbox import SandboxRefusal
 
         if not self.service.can_decline:
-            self.lacks("nobody who can decline: the service offers no such thing")
+            self.skip("no way to decline: the service does not offer it")
         try:
             self.service.decline(self._id(invitation))
         except SandboxRefusal as refusal:  # the suite declines only open invitations
-            self.lacks(f"nobody who can decline: {refusal}")
+            self.skip(f"no way to decline: {refusal}")
 
     def forward(self, by: timedelta) -> None:
         self.virtual.advance(by)
@@ -153,7 +153,7 @@ class SandboxSetting(Setting):
     def is_link_of_email(self, invitation: Invitation) -> bool:
         links = {mail.link for mail in self.service.outbox.to(invitation.email or "") if mail.link}
         if not links or invitation.link is None:
-            self.lacks("no email with a link")
+            self.skip("no email with a link")
         return invitation.link.get_secret_value() in links
 
     def _id(self, invitation: Invitation) -> str:
