@@ -18,6 +18,7 @@ from tests.console.conftest import BASE, Open, Visitor, field
 
 from guestlist import Guestlist
 from guestlist.console import create_app
+from guestlist.console.people import token_of
 from guestlist.console.sessions import Sessions, form_token, is_form_token
 from guestlist.errors import ConfigError
 from guestlist.exchange.clock import SystemClock
@@ -247,10 +248,16 @@ def test_websockets_are_refused(visitor: Visitor) -> None:
 def test_read_only_refuses_changes_and_reads_again(open_console: Open) -> None:
     visitor = open_console(read_only=True)
     visitor.sign_in()
+    visitor.console.refresh()
     assert "Read-only" in visitor.page("/people")
     visitor.post("/refresh", at="/people")
     token = field(visitor.page("/people"), "csrf")
     assert "read-only" in visitor.post("/add/review", 403, csrf=token).text
+    assert "read-only" in visitor.post("/add", 403, csrf=token).text
+    page = visitor.page("/add")
+    assert "Nobody can be invited here: this console is read-only." in page
+    assert "<textarea" not in page
+    assert "Nothing can be changed here" in visitor.page(f"/people/{token_of('ines@example.org')}")
 
 
 def test_an_identity_provider_replaces_links(open_console: Open) -> None:

@@ -202,4 +202,6 @@ def test_read_only(open_console: Open, path: str) -> None:
     visitor.sign_in()
     status = 303 if path == "/plan/make" else 403
     visitor.post(path, status, at="/plan")
-    assert "Deferred roles" not in visitor.page("/plan")
+    page = visitor.page("/plan")
+    assert "Give the roles that are due" not in page
+    assert "They cannot be given here: this console is read-only." in page

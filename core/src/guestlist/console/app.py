@@ -21,6 +21,7 @@ from guestlist.client import Guestlist
 from guestlist.console.api import Api, WithApi
 from guestlist.console.gate import (
     LOOPBACK_NAMES,
+    Fields,
     Gate,
     Identify,
     bug_answer,
@@ -128,6 +129,7 @@ class Console:
             hosts=hosts,
             read_only=site.read_only,
             signed_out=self._signed_out,
+            out_of_date=self._out_of_date,
             is_closing=lambda: self._closing,
         )
 
@@ -179,7 +181,7 @@ class Console:
             Route("/people/{token}", person.show),
             Route("/people/{token}/check", asks(person.check), methods=["POST"]),
             Route("/people/{token}/review", asks(person.review), methods=["POST"]),
-            Route("/add", invite.form),
+            Route("/add", invite.form, methods=["GET", "POST"]),
             Route("/add/review", asks(invite.review), methods=["POST"]),
             Route("/invitations", invite.invitations),
             Route("/invitations/review", invite.review_selection, methods=["POST"]),
@@ -215,12 +217,16 @@ class Console:
             return redirect(request, "/people")
         if request.method != "POST":
             return site.page(
-                request, "login.html", token=request.query_params.get("token", ""), failed=False
+                request,
+                "login.html",
+                token=request.query_params.get("token", ""),
+                failed=False,
+                typed=(),
             )
         visit = visit_of(request)
         id = site.sessions.sign_in(visit.value("token")) if visit else None
         if id is None:
-            return site.page(request, "login.html", 403, token="", failed=True)
+            return site.page(request, "login.html", 403, token="", failed=True, typed=())
         answer = redirect(request, "/people")
         answer.set_cookie(
             cookie_name(request),
@@ -238,15 +244,20 @@ class Console:
         answer.delete_cookie(cookie_name(request), path=request.scope.get("root_path", "") or "/")
         return answer
 
-    def _signed_out(self, request: Request) -> Response:
+    def _signed_out(self, request: Request, typed: Fields) -> Response:
         if not self._session_only:
             return self._site.trouble(
-                request, 401, "Not signed in", "This site does not know who you are."
+                request, 401, "Not signed in", "This site does not know who you are.", typed=typed
             )
         if request.method in ("GET", "HEAD"):
             root = request.scope.get("root_path", "")
             return RedirectResponse(f"{root}/login", 303)
-        return self._site.page(request, "login.html", 401, token="", failed=False)
+        return self._site.page(request, "login.html", 401, token="", failed=False, typed=typed)
+
+    def _out_of_date(self, request: Request, typed: Fields) -> Response:
+        text = "Nothing was changed. You have signed in again since the page was opened, or the"
+        text += " console was started again."
+        return self._site.trouble(request, 403, "This page is out of date", text, typed=typed)
 
     # ------------------------------------------------------------------ errors
 

@@ -40,6 +40,12 @@ PUBLIC_PATHS = frozenset({"/login", "/console.css", "/console.js"})
 """Paths that visitors who are not signed in may read."""
 READING_POSTS = frozenset({"/login", "/logout", "/refresh", "/plan/make", "/accounts/check"})
 """Forms that change nothing at a service. They work with `read_only` too."""
+SHOWING_POSTS = frozenset({"/add"})
+"""Forms that only show what they contain, and so need no form token: that of an ended session would
+not be valid."""
+KEPT_FIELDS = ("people", "account", "role", "review")
+"""Fields of the form that adds people. If the form is refused, its visitor gets them back; so it is
+with the options, whose names begin with `option `."""
 API_PREFIX = "/api"
 
 HEADERS = {
@@ -55,6 +61,8 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
 }
 
+Fields = tuple[tuple[str, str], ...]
+"""The names and values of a form, in order."""
 Identify = Callable[[Request], "str | Awaitable[str | None] | None"]
 """Returns the name of the person who sends a request, or None to refuse."""
 
@@ -73,7 +81,7 @@ class Visit:
 
     actor: str
     secret: bytes = field(repr=False)
-    form: tuple[tuple[str, str], ...] = ()
+    form: Fields = ()
     is_session: bool = False
 
     def token(self) -> str:
@@ -114,7 +122,9 @@ class Gate:
         sessions: the sessions of one-time links.
         hosts: the host names of the console; None to accept any, behind a server that checks them.
         read_only: refuse every change.
-        signed_out: returns the answer to a visitor who is not signed in.
+        signed_out: returns the answer to a visitor who is not signed in. It gets the fields to give
+            back.
+        out_of_date: returns the answer to a form without a valid token.
         is_closing: returns whether the server is about to end.
     """
 
@@ -126,7 +136,8 @@ class Gate:
         sessions: Sessions,
         hosts: Collection[str] | None,
         read_only: bool,
-        signed_out: Callable[[Request], Response],
+        signed_out: Callable[[Request, Fields], Response],
+        out_of_date: Callable[[Request, Fields], Response],
         is_closing: Callable[[], bool],
     ) -> None:
         self._app = app
@@ -135,6 +146,7 @@ class Gate:
         self._hosts = hosts
         self._read_only = read_only
         self._signed_out = signed_out
+        self._out_of_date = out_of_date
         self._is_closing = is_closing
         self._secret = token_bytes(32)
 
@@ -204,7 +216,10 @@ class Gate:
             raise Refused(text, answer=PlainTextResponse(text, 405, {"Allow": "GET, HEAD, POST"}))
         visit = await self._visit(request, path)
         if visit is None and path not in PUBLIC_PATHS:
-            raise Refused("", answer=self._signed_out(request))
+            typed = ()
+            if is_change and _has_typed_text(path):
+                typed = _kept(await _read_form(request, MAX_BODY_BYTES))
+            raise Refused("", answer=self._signed_out(request, typed))
         if not is_change:
             request.scope["guestlist.visit"] = visit
             return receive
@@ -216,11 +231,10 @@ class Gate:
             visit = Visit("", b"", form)  # the token of the link is the proof
         else:
             visit = Visit(visit.actor, visit.secret, form, visit.is_session)
-            if not is_form_token(visit.secret, visit.value("csrf")):
-                raise Refused(
-                    "This form is out of date: nothing was changed. Go back, reload the page and"
-                    " try again."
-                )
+            if path not in SHOWING_POSTS and not is_form_token(visit.secret, visit.value("csrf")):
+                request.scope["guestlist.visit"] = visit
+                typed = _kept(form) if _has_typed_text(path) else ()
+                raise Refused("", answer=self._out_of_date(request, typed))
         request.scope["guestlist.visit"] = visit
         return receive
 
@@ -327,7 +341,20 @@ def redirect(request: Request, path: str) -> RedirectResponse:
     return RedirectResponse(request.scope.get("root_path", "") + path, 303)
 
 
-async def _read_form(request: Request, longest: int) -> tuple[tuple[str, str], ...]:
+def _has_typed_text(path: str) -> bool:
+    return path in ("/add", "/add/review") or (
+        path.startswith("/reviews/") and path.endswith("/start")
+    )
+
+
+def _kept(form: Fields) -> Fields:
+    """Returns the fields of a refused form that its visitor gets back."""
+    return tuple(
+        (name, value) for name, value in form if name in KEPT_FIELDS or name.startswith("option ")
+    )
+
+
+async def _read_form(request: Request, longest: int) -> Fields:
     kind = request.headers.get("content-type", "").partition(";")[0].strip()
     if kind not in ("application/x-www-form-urlencoded", ""):
         raise Refused("The console reads only its own forms.", 415)

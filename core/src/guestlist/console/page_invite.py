@@ -27,6 +27,8 @@ from guestlist.verbs.arguments import check_possible, options_of
 SEPARATORS = re.compile(r"[\s,;<>()\"']+")
 HEADER = re.compile(r"\b(e-?mail|address|mail|name)\b", re.IGNORECASE)
 
+LONGEST_KEPT_TEXT = 20_000
+"""Characters of a pasted text that the page of its review contains: about 800 addresses."""
 GROUPS = ("Refused", "To invite", "Not sure", "Already invited", "Already members")
 
 
@@ -77,6 +79,16 @@ class Chosen:
     roles: frozenset[str] = frozenset()
     options: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """The names and values of the fields."""
+        return [
+            ("people", self.text),
+            *(("account", name) for name in self.accounts),
+            *(("role", key) for key in sorted(self.roles)),
+            *self.options.items(),
+        ]
+
     @classmethod
     def of(cls, visit: Visit, accounts: Sequence[str]) -> Chosen:
         """Reads the posted form."""
@@ -109,10 +121,17 @@ class InvitePages:
     # ------------------------------------------------------------------ adding people
 
     def form(self, request: Request) -> Response:
-        """Shows the form. `?again=` fills in what failed, `?person=` one person."""
+        """Shows the form. `?again=` fills in what failed, `?person=` one person. A post fills in
+        what a refused form contained, or leads back to the review that it started."""
         site, query = self._site, request.query_params
         site.people.begin()
         chosen = Chosen()
+        visit = visit_of(request)
+        if request.method == "POST" and visit is not None:
+            review = visit.value("review")
+            if review and (site.reviews.get(review) or not visit.value("people")):
+                return redirect(request, f"/reviews/{review}")
+            return self._form(request, Chosen.of(visit, self._accounts))
         again = site.works.get(query.get("again", ""))
         if isinstance(again, Calls) and isinstance(again.review.again, Chosen):
             before = again.review.again
@@ -246,6 +265,7 @@ class InvitePages:
             left_out=left_out,
             corrections=[text for _, text, _ in pasted.unreadable],
             again=chosen,
+            typed=chosen.fields if len(chosen.text) < LONGEST_KEPT_TEXT else (),
             verb="invite",
         )
 

@@ -145,7 +145,12 @@ class Site:
     ) -> Response:
         """Returns a page that says what went wrong."""
         return self.page(
-            request, "trouble.html", status, heading=title, text=text, **{"hint": ""} | context
+            request,
+            "trouble.html",
+            status,
+            heading=title,
+            text=text,
+            **{"hint": "", "typed": ()} | context,
         )
 
 

@@ -97,6 +97,8 @@ class Review:
         back: the page to return to without a change.
         corrections: lines that were not understood; they are offered for correction.
         again: the fields of the form that the review was made from.
+        typed: the same fields, as the review's page contains them; empty if they are too long. If
+            the console is started again, they are all that is left of the review.
         work: what the review was started as; None before that.
         made: when the review was made, by `time.monotonic`.
     """
@@ -111,6 +113,7 @@ class Review:
     left_out: list[LeftOut] = field(default_factory=list)
     corrections: list[str] = field(default_factory=list)
     again: object = None
+    typed: Sequence[tuple[str, str]] = ()
     work: Work | None = None
     made: float = field(default_factory=monotonic)
     id: str = field(default_factory=lambda: token_urlsafe(12))
