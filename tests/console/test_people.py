@@ -81,6 +81,17 @@ def test_an_account_that_cannot_be_read_is_named(sandbox: Sandbox) -> None:
     assert "wrong" not in page
 
 
+@pytest.mark.parametrize("path", ["/people", "/invitations"])
+def test_a_page_whose_people_are_being_read_loads_again(visitor: Visitor, path: str) -> None:
+    people, reload = visitor.console._site.people, '<meta http-equiv="refresh"'
+    assert reload not in visitor.page(path)
+    people.is_reading = True
+    page = visitor.page(path)
+    people.is_reading = False
+    assert reload in page
+    assert " data-busy" in page
+
+
 def test_accounts_show_what_they_can_do(visitor: Visitor) -> None:
     page = visitor.page("/accounts")
     assert re.search(r"[1-9]\d* of 100 requests a minute", page)

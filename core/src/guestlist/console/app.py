@@ -7,6 +7,7 @@ from functools import partial
 from getpass import getuser
 from importlib.resources import files
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, cast
 
 from anyio import CapacityLimiter, to_thread
@@ -155,15 +156,26 @@ class Console:
         if self._api is not None:
             self._api.stop()
 
-    def finish(self) -> None:
-        """Waits for the steps that have begun, and deletes what was read."""
+    def finish(self, seconds: float | None = None) -> None:
+        """Waits for the steps that have begun, and deletes what was read.
+
+        Args:
+            seconds: the longest wait. By default until each step has ended, which takes as long as
+                the slowest service. A request that is given up is looked up by the next call about
+                the same person, because the ledger has it.
+        """
         self.close()
+        end = None if seconds is None else monotonic() + seconds
+
+        def left() -> float | None:
+            return None if end is None else max(0.0, end - monotonic())
+
         for work in self._site.works:
-            work.join()
+            work.join(left())
         if self._api is not None:
-            self._api.close()
+            self._api.close(left())
         self._plan.close()
-        self._site.people.close()
+        self._site.people.close(left())
 
     def _routes(self) -> list[BaseRoute]:
         site = self._site

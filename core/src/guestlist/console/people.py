@@ -237,11 +237,15 @@ class People:
         """Begins no other reading."""
         self._ended = True
 
-    def close(self) -> None:
-        """Waits shortly for readings, and deletes the temporary database."""
+    def close(self, seconds: float | None = None) -> None:
+        """Waits shortly for readings, and deletes the temporary database.
+
+        Args:
+            seconds: the longest wait.
+        """
         self._ended = True
         for thread in self._threads:
-            thread.join(LAST_READING_SECONDS)
+            thread.join(LAST_READING_SECONDS if seconds is None else seconds)
         self._stop()  # ends a reading that takes longer before its next request
         with self._lock:
             self._db.close()

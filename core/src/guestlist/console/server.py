@@ -17,8 +17,8 @@ from guestlist.errors import ConfigError
 from guestlist.signals import handle_signals
 
 HOST = "127.0.0.1"
-LAST_ANSWERS_SECONDS = 2
-"""How long requests in flight may still take after Ctrl-C."""
+LAST_ANSWERS_SECONDS = 1
+"""How long requests to the console may still take after Ctrl-C."""
 
 
 def serve(

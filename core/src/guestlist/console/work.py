@@ -204,10 +204,10 @@ class Work:
         self._thread = threading.Thread(target=self._guarded, name=f"guestlist-console-{self.kind}")
         self._thread.start()
 
-    def join(self) -> None:
-        """Waits until it has ended."""
+    def join(self, seconds: float | None = None) -> None:
+        """Waits until it has ended, for at most `seconds`."""
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(seconds)
 
     def _guarded(self) -> None:
         try:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import threading
+import time
 import webbrowser
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from guestlist.ledger.ledger import Ledger
     from guestlist.sandbox.control import SandboxControl
 
+LAST_RECORDS_SECONDS = 0.8
+"""How long requests to services may still take once the console answers no more."""
 MANAGED = 3
 """Accounts of the sandbox that its roster names."""
 
@@ -68,6 +72,7 @@ def run_console(session: Session) -> None:
             f"`console` needs {error.name}", hint='Run: pip install "guestlist[console]"'
         ) from None
     given = session.arguments
+    others = set(threading.enumerate())
     _ = session.screen  # raises now if rich is missing
     with ExitStack() as closing:
         opened = _open(session, closing)
@@ -78,7 +83,7 @@ def run_console(session: Session) -> None:
             read_only=given.read_only,
             mailbox=opened.mailbox,
         )
-        closing.callback(console.finish)
+        closing.callback(console.finish, LAST_RECORDS_SECONDS)
 
         def ready(url: str) -> None:
             link = url + console.new_link()
@@ -92,6 +97,24 @@ def run_console(session: Session) -> None:
 
         serve(console, given.port, on_ready=ready, on_stop=opened.stop)
     session.printed = True
+    _leave_hanging_threads(others)
+
+
+def _leave_hanging_threads(others: set[threading.Thread]) -> None:
+    """Ends the process if a thread waits for a service that does not answer. Python would wait for
+    the thread. The ledger has its request, so that the next call looks up what became of it.
+
+    Args:
+        others: threads that do not belong to the console.
+    """
+    ours = [one for one in threading.enumerate() if not one.daemon and one not in others]
+    end = time.monotonic() + 0.1
+    for thread in ours:
+        thread.join(max(0.0, end - time.monotonic()))
+    if any(one.is_alive() for one in ours):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(DONE)
 
 
 def _open(session: Session, closing: ExitStack) -> Opened:

@@ -103,10 +103,14 @@ class Api:
         """Stops the runs, without waiting for their ends."""
         self._jobs.stop()
 
-    def close(self) -> None:
-        """Stops the runs, and waits until their requests in flight are recorded."""
+    def close(self, seconds: float | None = None) -> None:
+        """Stops the runs, and waits until their requests in flight are recorded.
+
+        Args:
+            seconds: the longest wait. By default as long as the slowest service takes.
+        """
         self._pages.close()
-        self._jobs.close()
+        self._jobs.close(seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

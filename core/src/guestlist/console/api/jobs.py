@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from guestlist.changes import label
@@ -354,12 +355,17 @@ class Jobs:
         for job in self._jobs():
             job.stop()
 
-    def close(self) -> None:
+    def close(self, seconds: float | None = None) -> None:
         """Stops all runs, waits until their requests in flight are recorded, and deletes the
-        plans."""
+        plans.
+
+        Args:
+            seconds: the longest wait. By default as long as the slowest service takes.
+        """
         self.stop()
+        end = None if seconds is None else monotonic() + seconds
         for job in self._jobs():
-            job.thread.join()
+            job.thread.join(None if end is None else max(0.0, end - monotonic()))
         if self._folder is not None:
             self._folder.cleanup()
 
