@@ -21,7 +21,7 @@ from guestlist.console import create_app
 from guestlist.console.people import token_of
 from guestlist.console.sessions import Sessions, form_token, is_form_token
 from guestlist.errors import ConfigError
-from guestlist.exchange.clock import SystemClock
+from guestlist.exchange.clock import Stopped, SystemClock
 from guestlist.ledger import Ledger, tokens
 from guestlist.ledger.tokens import Right
 
@@ -391,6 +391,17 @@ def test_a_request_that_the_end_interrupts_gets_an_answer(
         assert answer.json()["happened"] is None
     else:
         assert "look at the log" in answer.text
+
+
+def test_a_call_that_the_end_of_the_console_stops_gets_an_answer(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(*_: object, **__: object) -> str:
+        raise Stopped
+
+    monkeypatch.setattr(Guestlist, "check", check)
+    answer = visitor.post("/accounts/check", 503, at="/accounts", account="vultr")
+    assert "The console has ended meanwhile" in answer.text
 
 
 def test_the_client_must_be_a_client() -> None:

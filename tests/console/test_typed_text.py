@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from typing import Any
 
 from starlette.testclient import TestClient
 from tests.console.conftest import BASE, Open, Visitor, field
@@ -14,7 +15,7 @@ from guestlist.sandbox import Sandbox
 TYPED = 'Ada <ada@example.com>\n"nobody" & <script>\ngrace@example.com'
 
 
-def given_back(page: str) -> dict[str, list[str]]:
+def given_back(page: str) -> dict[str, Any]:
     """Returns the fields of the form that gives back what was typed."""
     form = page.partition('action="/add"')[2].partition("</form>")[0]
     found: dict[str, list[str]] = {}
@@ -40,7 +41,7 @@ def assert_as_typed(form: str) -> None:
     assert member == "Member"
 
 
-def typed_form(visitor: Visitor) -> dict[str, object]:
+def typed_form(visitor: Visitor) -> dict[str, Any]:
     member = dict(roles(visitor.page("/add")))["Member"]
     return {"people": TYPED, "account": "aitronos", "role": member}
 

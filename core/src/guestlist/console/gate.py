@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from guestlist.console.api import refusal_response, stopped_response
 from guestlist.console.sessions import Session, Sessions, form_token, is_form_token
+from guestlist.exchange.clock import Stopped
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1", "guestlist.localhost"})
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -189,6 +190,10 @@ class Gate:
                 raise
             # The server does not wait longer. It would print a traceback for each such request.
             await ending_answer(request)(scope, receive, send_with_headers)
+        except Stopped:  # the call was waiting for its turn when the console ended
+            if started:
+                raise
+            await ending_answer(request)(scope, receive, send_with_headers)
         except OSError:
             raise
         except Exception as error:
@@ -216,7 +221,7 @@ class Gate:
             raise Refused(text, answer=PlainTextResponse(text, 405, {"Allow": "GET, HEAD, POST"}))
         visit = await self._visit(request, path)
         if visit is None and path not in PUBLIC_PATHS:
-            typed = ()
+            typed: Fields = ()
             if is_change and _has_typed_text(path):
                 typed = _kept(await _read_form(request, MAX_BODY_BYTES))
             raise Refused("", answer=self._signed_out(request, typed))
