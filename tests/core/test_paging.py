@@ -9,7 +9,7 @@ import pytest
 from guestlist.errors import MalformedResponse
 from guestlist.exchange.policy import run
 from guestlist.provider import Flow, Page, Request, every
-from guestlist.provider.paging import Offset
+from guestlist.provider.positions import Position
 
 Pages = dict[str | None, Page[Any]]
 
@@ -33,9 +33,9 @@ def test_all_pages_are_read(stage: Any, reply: Any) -> None:
     assert read(stage, reply, {None: Page([])}) == []
 
 
-def test_a_page_that_has_moved_may_be_the_same(stage: Any, reply: Any) -> None:
+def test_a_page_that_has_moved_may_repeat_items(stage: Any, reply: Any) -> None:
     pages: Pages = {None: Page([1], "a"), "a": Page([1], "b", moved=True), "b": Page([2])}
-    assert read(stage, reply, pages) == [1, 1, 2]
+    assert read(stage, reply, pages) == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -58,31 +58,31 @@ def test_a_list_that_is_cut_off_is_none(stage: Any, reply: Any) -> None:
     assert caught.value.hint == "Raise the limit."
 
 
-@pytest.mark.parametrize("place", [Offset(), Offset(7), Offset(7, 40), Offset(7, 0)])
-def test_a_place_is_kept_as_a_cursor(place: Offset) -> None:
-    assert Offset.of(str(place)) == place
-    assert Offset.of(None) == Offset()
+@pytest.mark.parametrize("place", [Position(), Position(7), Position(7, 40), Position(7, 0)])
+def test_a_place_is_kept_as_a_cursor(place: Position) -> None:
+    assert Position.of(str(place)) == place
+    assert Position.of(None) == Position()
 
 
 @pytest.mark.parametrize("cursor", ["x", "7/x"])
 def test_what_is_no_place(cursor: str) -> None:
     with pytest.raises(ValueError, match="invalid literal"):
-        Offset.of(cursor)
+        Position.of(cursor)
 
 
 @pytest.mark.parametrize(
     ("place", "total", "earlier"),
     [
-        (Offset(4, 6), 6, None),
-        (Offset(4, 6), 7, None),
-        (Offset(4, 6), 5, Offset(3, 5)),
-        (Offset(4, 6), 1, Offset(0, 1)),
-        (Offset(0, 6), 1, None),
-        (Offset(4, 6), None, None),
-        (Offset(4), 5, None),
+        (Position(4, 6), 6, None),
+        (Position(4, 6), 7, None),
+        (Position(4, 6), 5, Position(3, 5)),
+        (Position(4, 6), 1, Position(0, 1)),
+        (Position(0, 6), 1, None),
+        (Position(4, 6), None, None),
+        (Position(4), 5, None),
     ],
 )
 def test_a_list_that_has_shrunk_is_read_from_further_ahead(
-    place: Offset, total: int | None, earlier: Offset | None
+    place: Position, total: int | None, earlier: Position | None
 ) -> None:
     assert place.before(total) == earlier

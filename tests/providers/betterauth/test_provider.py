@@ -21,7 +21,7 @@ from guestlist.errors import (
 )
 from guestlist.models import Grant, Invitation, Member, NewInvitation, Role, State
 from guestlist.provider import Effect, Flow, Page, Request, Response
-from guestlist.provider.paging import Offset
+from guestlist.provider.positions import Position
 from guestlist_betterauth import BetterAuth
 from guestlist_betterauth.provider import read_invitation, read_member, read_roles
 
@@ -194,7 +194,7 @@ def page(start: int) -> Request:
 def test_members(
     auth: BetterAuth, cursor: str | None, body: dict[str, Any], next_cursor: str | None
 ) -> None:
-    found = finish(auth.members(cursor), (page(Offset.of(cursor).skip), ok(body)))
+    found = finish(auth.members(cursor), (page(Position.of(cursor).at), ok(body)))
     assert list(found.items) == [PERSON] * len(body["members"])
     assert (found.next, found.total) == (next_cursor, body["total"])
 

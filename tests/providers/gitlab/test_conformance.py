@@ -246,7 +246,7 @@ DOCUMENTED = (
     Example(
         "invitations",
         [RAW],
-        {"items": [READ], "next": "2/250/1", "total": 250},
+        {"items": [READ], "next": "page:2/250/83dcefb7", "total": 250},
         headers={
             "X-Total": "250",
             "Link": '<https://gitlab.com/api/v4/groups/55/invitations?page=2>; rel="next"',
@@ -273,8 +273,8 @@ DOCUMENTED = (
     Example(
         "members",
         [PERSON],
-        {"next": "4/9/1", "total": 9},
-        arguments=("3/9/2",),
+        {"next": "page:4/9/1ad5be0d", "total": 9},
+        arguments=("page:3/9",),
         headers={"X-Total": "9", "Link": '<https://g/?page=4>; rel="next"'},
         sends=["/projects/my%2Fsite/members/all?per_page=100&page=3"],
         settings={**PROJECT, "inherited": True},

@@ -391,7 +391,7 @@ class RecordProblem:
             email: a function that returns the email address in a record; by default the field
                 `email`.
         """
-        return cls(position, shape_problem(error), _id(record), _address(record, email))
+        return cls(position, shape_problem(error), record_id(record), _address(record, email))
 
     def may_be(self, key: str) -> bool:
         """Returns whether the record is not among the items and may be about the person with this
@@ -511,7 +511,7 @@ class Page(Generic[T]):
                 continue
             if type(record) is Repaired:
                 reason = "it contains text that is not valid Unicode"
-                address, id = _address(record, email), _id(record)
+                address, id = _address(record, email), record_id(record)
                 problems.append(RecordProblem(position, reason, id, address, kept=item is not None))
             if item is not None:
                 items.append(item)
@@ -532,7 +532,8 @@ def _address(record: Any, email: Callable[[Any], Any] | None) -> str | None:
     return found if isinstance(found, str) and "@" in found else None
 
 
-def _id(record: Any) -> str | None:
+def record_id(record: Any) -> str | None:
+    """Returns the id in a record as a service sent it; None if there is none."""
     for name in ("id", "uuid", "user_id") if isinstance(record, dict) else ():
         if isinstance(record.get(name), str | int):
             return str(record[name])

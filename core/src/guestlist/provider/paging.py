@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Self, TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from guestlist.errors import MalformedResponse
 from guestlist.provider.messages import Page, RecordProblem, Request, Response
 from guestlist.provider.operations import Flow
+from guestlist.provider.positions import Part, Position, read_from_offset, read_numbered
 
 T = TypeVar("T")
 
@@ -55,6 +56,9 @@ def whole(listing: Callable[[str | None], Flow[Page[T]]]) -> Flow[Page[T]]:
     while True:
         page = yield from listing(cursor)
         repeated = page.items and page.items in read and not page.moved
+        if page.moved:
+            new = [one for one in page.items if not any(one in items for items in read)]
+            page = replace(page, items=new, left_out=page.records - len(new))
         if page.cut_off is not None or repeated:
             raise unfinished_list_error(page.cut_off)
         problems += [replace(one, position=one.position + records) for one in page.problems]
@@ -149,30 +153,31 @@ def by_link(
         request: a function that returns the request for a value of the parameter; None for the
             first page.
         parameter: the query parameter of the link that leads to the next page.
-        total: a function that reads the number of all records, for a service whose pages are
-            numbered from 1. An earlier page is read then if the list has become shorter since the
-            previous page.
+        total: a function that reads the number of all records.
+
+    If the links lead to numbered pages, and the list may have become shorter since the previous
+    page, that page is read again, so that no record is skipped. Without a total, this takes a
+    request for each page after the first.
 
     The other arguments are those of `by_cursor`.
 
     Raises:
         ValueError: the link has no such parameter.
     """
-    if total is None:
+    if cursor is not None and not cursor.startswith(_NUMBERED):
         reply = yield request(cursor)
-        following = _next_by_link(reply, parameter)
-        return Page.of(reply.records(*names), read, following, email=email)
-    here = begin = _NumberedPage.of(cursor)
-    while True:
-        reply = yield request(str(here.number) if here.number > 1 else None)
-        count = total(reply)
-        if (earlier := here.before(count)) is None:
-            break
-        here = earlier
-    records = reply.records(*names)
-    number = _next_by_link(reply, parameter)
-    following = None if number is None else str(_NumberedPage(int(number), count, len(records)))
-    return Page.of(records, read, following, count, email=email, moved=here != begin)
+        return Page.of(reply.records(*names), read, _next_by_link(reply, parameter), email=email)
+
+    def fetch(number: int) -> Flow[Part]:
+        reply = yield request(str(number) if number > 1 else None)
+        return _part(number, reply, names, total)
+
+    position = Position.of((cursor or "1").removeprefix(_NUMBERED))
+    part = yield from read_numbered(position, fetch, 1)
+    following = _next_by_link(part.reply, parameter)
+    if following == str(part.at + 1):
+        following = f"{_NUMBERED}{part.following(part.at + 1)}"
+    return _page(part, read, following, email)
 
 
 def _next_by_link(reply: Response, parameter: str) -> str | None:
@@ -186,39 +191,8 @@ def _next_by_link(reply: Response, parameter: str) -> str | None:
     return query[parameter]
 
 
-@dataclass(frozen=True, slots=True)
-class _NumberedPage:
-    """A numbered page that follows another one. `str(page)` is a cursor for it.
-
-    Attributes:
-        number: counted from 1.
-        total: the number of all records when the previous page was read; None if unknown.
-        size: the number of records on the previous page.
-    """
-
-    number: int = 1
-    total: int | None = None
-    size: int = 0
-
-    @classmethod
-    def of(cls, cursor: str | None) -> Self:
-        if cursor is None:
-            return cls()
-        number, total, size = cursor.split("/")
-        return cls(int(number), int(total) if total else None, int(size))
-
-    def before(self, total: int | None) -> Self | None:
-        """Returns the earlier page to read from if the list has shrunk to `total`, so that the
-        first records of this page have moved up. None if this page is still right."""
-        if total is None or self.total is None or total >= self.total or self.number == 1:
-            return None
-        back = -((total - self.total) // max(1, self.size))
-        return type(self)(max(1, self.number - back), total, self.size)
-
-    def __str__(self) -> str:
-        return f"{self.number}/{'' if self.total is None else self.total}/{self.size}"
-
-
+_NUMBERED = "page:"
+"""Begins a cursor of `by_link` if the links lead to numbered pages."""
 _NEXT_LINK = re.compile(r"""<([^<>]*)>[^<>]*;\s*rel="?next\b""", re.IGNORECASE).search
 
 
@@ -233,7 +207,8 @@ def by_offset(
     email: Callable[[Any], Any] | None = None,
 ) -> Flow[Page[T]]:
     """Reads one page of a list whose pages are addressed by the number of records to skip. Reads it
-    from a lower offset if the list has become shorter since the previous page.
+    from a lower offset if the list has become shorter since the previous page. Without a total, a
+    page begins with the last record of the previous page, which shows whether the list has moved.
 
         def page(skip: int) -> Request:
             return Request.get("members", query={"offset": skip, "limit": 100})
@@ -248,9 +223,15 @@ def by_offset(
 
     The other arguments are those of `by_cursor`.
     """
-    unit = 1
-    page = _positioned(cursor, lambda skip: request(skip + start), size, unit, names, total)
-    return (yield from _read_positioned(page, read, email))
+
+    def fetch(skip: int) -> Flow[Part]:
+        return _part(skip, (yield request(skip + start)), names, total)
+
+    part = yield from read_from_offset(Position.of(cursor), fetch, size)
+    end = part.at + len(part.records)
+    more = part.sent >= size if part.total is None else end < part.total
+    position = part.following(end, marks=part.total is None)
+    return _page(part, read, str(position) if part.records and more else None, email)
 
 
 def by_number(
@@ -263,8 +244,8 @@ def by_number(
     total: str | Callable[[Response], int | None] = "total",
     email: Callable[[Any], Any] | None = None,
 ) -> Flow[Page[T]]:
-    """Reads one page of a list whose pages are numbered. Reads an earlier page if the list has
-    become shorter since the previous page.
+    """Reads one page of a list whose pages are numbered. Reads the previous page again if the list
+    may have become shorter since then: if its total has, or if it has none.
 
     Args:
         request: a function that returns the request for a page number.
@@ -273,44 +254,40 @@ def by_number(
 
     The other arguments are those of `by_offset`.
     """
-    page = _positioned(cursor, lambda skip: request(skip // size + start), size, size, names, total)
-    return (yield from _read_positioned(page, read, email))
+
+    def fetch(number: int) -> Flow[Part]:
+        return _part(number, (yield request(number)), names, total)
+
+    part = yield from read_numbered(Position.of(cursor or str(start)), fetch, start)
+    end = (part.at - start + 1) * size
+    more = part.sent >= size if part.total is None else end < part.total
+    position = part.following(part.at + 1)
+    return _page(part, read, str(position) if part.records and more else None, email)
 
 
-def _positioned(
-    cursor: str | None,
-    request: Callable[[int], Request],
-    size: int,
-    unit: int,
+def _part(
+    at: int,
+    reply: Response,
     names: Sequence[str],
-    total: str | Callable[[Response], int | None],
-) -> Flow[Page[Any]]:
-    """Returns a page of unread records. Its position is a multiple of `unit`."""
-    place = begin = Offset.of(cursor)
-    while True:
-        reply = yield request(place.skip)
-        count = _found(reply, total)
-        count = None if count is None else int(count)
-        if (earlier := place.before(count)) is None:
-            break
-        place = Offset(earlier.skip // unit * unit, count)
+    total: str | Callable[[Response], int | None] | None,
+) -> Part:
+    """Returns the records of an answer."""
+    count = None if total is None else _found(reply, total)
+    count = None if count is None else int(count)
     # SCIM leaves an empty list out (RFC 7644, 3.4.2)
     body = reply.json()
     is_left_out = count == 0 and isinstance(body, dict) and not any(map(body.get, names))
     records = [] if is_left_out else reply.records(*names)
-    end = place.skip + (len(records) if unit == 1 else unit)
-    more = len(records) >= size if count is None else end < count
-    following = str(Offset(end, count)) if records and more else None
-    return Page(records, following, count, moved=place != begin)
+    return Part(at, reply, records, count, sent=len(records))
 
 
-def _read_positioned(
-    flow: Flow[Page[Any]],
+def _page(
+    part: Part,
     read: Callable[[Any], T | None],
+    following: str | None,
     email: Callable[[Any], Any] | None,
-) -> Flow[Page[T]]:
-    page = yield from flow
-    return Page.of(page.items, read, page.next, page.total, email=email, moved=page.moved)
+) -> Page[T]:
+    return Page.of(part.records, read, following, part.total, email=email, moved=part.moved)
 
 
 def _found(reply: Response, where: str | Callable[[Response], Any]) -> Any:
@@ -319,42 +296,6 @@ def _found(reply: Response, where: str | Callable[[Response], Any]) -> Any:
         return where(reply)
     body = reply.json()
     return body.get(where) if isinstance(body, dict) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Offset:
-    """A position in a list whose pages a service addresses by the number of records to skip.
-    `str(offset)` is a cursor for it.
-
-    If a record is removed while the list is read, all later records move up, and the first record
-    of the next page is skipped. The total shows this: it is smaller than before. `before` then
-    returns a lower offset to read from. If records are added at the same time, the total shrinks by
-    less, and as many records may still be skipped as were added.
-
-    Attributes:
-        skip: how many records come before this position.
-        total: the total when this position was computed; None if the service reports no total.
-    """
-
-    skip: int = 0
-    total: int | None = None
-
-    @classmethod
-    def of(cls, cursor: str | None) -> Self:
-        """Returns the position that a cursor describes, or the start of the list for None."""
-        skip, _, total = (cursor or "0").partition("/")
-        return cls(int(skip), int(total) if total else None)
-
-    def before(self, total: int | None) -> Offset | None:
-        """Returns a lower offset to read from, if the list has shrunk to `total`. From there no
-        record is skipped because of the removals, but some may be read twice. Returns None if this
-        offset is still right."""
-        if total is None or self.total is None or not total < self.total or not self.skip:
-            return None
-        return Offset(max(0, self.skip - (self.total - total)), total)
-
-    def __str__(self) -> str:
-        return str(self.skip) if self.total is None else f"{self.skip}/{self.total}"
 
 
 def unfinished_list_error(cut_off: str | None, shortage: str = "") -> MalformedResponse:

@@ -247,7 +247,7 @@ class GitHub(Provider):
         address, returns an open one that shows only a login."""
         nameless: Invitation | None = None
         for name in INVITATION_LISTS:
-            page = yield from self._steady(self._listing(read_invitation, name))
+            page = yield from whole(self._listing(read_invitation, name))
             mine = [one for one in page.items if is_to(one, email)]
             if mine:
                 try:
@@ -390,18 +390,6 @@ class GitHub(Provider):
             people = yield from every(self._listing(read_member, "teams", team.id, "members"))
             found.append((team, people))
         return found
-
-    def _steady(
-        self, listing: Callable[[str | None], Flow[Page[Invitation]]]
-    ) -> Flow[Page[Invitation]]:
-        """Returns a whole list. One of several pages is read twice: if a record is withdrawn while
-        it is read, the later ones move up and one is skipped, and GitHub sends no total."""
-        first = yield from listing(None)
-        if first.next is None:
-            return first
-        pages = [(yield from whole(listing)), (yield from whole(listing))]
-        found = {one.id: one for page in pages for one in page.items}
-        return replace(pages[0], items=list(found.values()))
 
     def _with_teams(self, invitation: Invitation) -> Flow[Invitation]:
         """Adds the teams that an invitation offers. The record has only their number."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from guestlist.address import email_key
 from guestlist.errors import GuestlistError, NotFound, OutcomeUnknown
@@ -105,8 +107,9 @@ def _interruptions_pass(run: Run, caller: Caller) -> Iterator[str]:
 
 
 def _one_mail_for_one_order(run: Run, caller: Caller) -> Iterator[str]:
-    """Not counting those whose invitation another call withdrew before the next one was sent, on a
-    service that forgets it: that cannot be told from an invitation that was never made."""
+    """Not counting those whose invitation was withdrawn by another call or declined by the invitee
+    before the next one was sent, on a service that forgets it: nothing distinguishes it from an
+    invitation that was never made."""
     emails = [(landed.at, mail) for landed in _mine(run, caller) for mail in landed.emails]
     lost = sum(
         _undone_unseen(run, caller, mail.invitation, since, until)
@@ -117,13 +120,11 @@ def _one_mail_for_one_order(run: Run, caller: Caller) -> Iterator[str]:
 
 
 def _undone_unseen(run: Run, caller: Caller, id: str, since: float, until: float) -> bool:
-    """Whether what a call had made was gone by another call's doing, and no answer showed it; or
-    only an answer beside an older one that a wrong clock took for open."""
+    """Whether what a call had made was gone by another call's or the invitee's doing, and no answer
+    showed it; or only an answer beside an older one that a wrong clock took for open."""
     key = email_key(caller.email)
     undone = any(
-        landed.by not in (None, caller.number)
-        and key in landed.touched
-        and since <= landed.at <= until
+        landed.by != caller.number and key in landed.touched and since <= landed.at <= until
         for landed in run.site.landed
     )
     return (
@@ -321,7 +322,8 @@ def _status_as_it_is(run: Run, caller: Caller) -> Iterator[str]:
 
 
 def _there_is_somebody(run: Run, caller: Caller) -> Iterator[str]:
-    """If a call reports that there is nothing to do, that was so at some time of the call."""
+    """If a call reports that there is nothing to do, that was so at some time of the call. A call
+    that names a person by the login alone reports only that no invitation shows the login."""
     unchanged = getattr(caller.value, "outcome", None) in (
         RevokeOutcome.ALREADY_REVOKED,
         RemoveOutcome.ALREADY_REMOVED,
@@ -331,8 +333,28 @@ def _there_is_somebody(run: Run, caller: Caller) -> Iterator[str]:
     since = caller.started - run.subject.provider.list_lag
     truths = run.site.truths(caller.email, since, caller.ended or 0.0)
     there = [one.members if caller.verb == "remove" else one.open for one in truths]
+    if caller.verb != "remove" and caller.login_alone is not None:
+        there = [frozenset(id for id in ids if _was_shown_with_login(caller, id)) for ids in there]
     if all(there):
         yield f"told that there is none, and there was {truths[-1]}"
+
+
+def _was_shown_with_login(caller: Caller, id: str) -> bool:
+    """Whether an answer to the call has held a record with an id and the login of the person."""
+
+    def holds(value: Any) -> bool:
+        inner = value.values() if isinstance(value, dict) else value
+        if not isinstance(inner, Iterable) or isinstance(inner, str):
+            return False
+        texts = {str(one) for one in inner if isinstance(one, str | int)}
+        return {id, str(caller.login_alone)} <= texts or any(map(holds, inner))
+
+    for one in caller.sent:
+        if isinstance(one.told, Response):
+            with suppress(ValueError):
+                if holds(json.loads(one.told.content)):
+                    return True
+    return False
 
 
 def _found_nothing(error: BaseException | None) -> bool:

@@ -78,6 +78,7 @@ class Caller:
     Attributes:
         number: from 1, in the order in which calls were drawn.
         verb: the verb's name, and `order` what it was given, for people and for the checker.
+        login_alone: the login, if the call names the person by it and without the address.
         interrupt: which step of the call is interrupted, counted from 1; None for none.
     """
 
@@ -89,6 +90,7 @@ class Caller:
     steps: Steps[Any]
     starts: float
     budget: Budget = field(default_factory=Budget)
+    login_alone: str | None = None
     interrupt: int | None = None
     interruption: BaseException | None = None
     started: float | None = None

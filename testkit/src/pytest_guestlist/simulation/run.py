@@ -360,13 +360,15 @@ class _World:
         budget = PATIENT if self.patient else random.choice(BUDGETS)
         accounts = Accounts({client.name: client.account}, budget=budget)
         order = self._given(verb)
+        who = self._who(client, verb, email, order)
         return Caller(
             number=number,
             client=client,
             verb=verb,
             order=order,
             email=email,
-            steps=self._steps(accounts, verb, email, order),
+            steps=self._steps(accounts, verb, who, order),
+            login_alone=who[1:] if isinstance(who, str) and who.startswith("@") else None,
             starts=self._time.now + (0.0 if self._rush or self._crowd else random.choice(STARTS)),
             interrupt=random.randint(1, 12) if random.random() < 0.12 else None,
             budget=accounts.budget,
@@ -393,22 +395,25 @@ class _World:
         return order
 
     def _steps(
-        self, accounts: Accounts, verb: str, email: str, order: dict[str, Any]
+        self, accounts: Accounts, verb: str, who: str | Guest, order: dict[str, Any]
     ) -> Steps[Any]:
         method = getattr(verbs, verb)
         if verb in ("invitations", "members"):
             return _walk(method(accounts))
-        login = self._login(email)
-        who: str | Guest = email
-        if login is not None and verb in ("invite", "status"):
-            order["login"] = login
-        elif login is not None and self._naming.random() < self._subject.logins_alone:
-            who = f"@{login}"
-        elif login is not None:
-            account = accounts.pick(None).name
-            who = Guest(account=account, email=email, login=login, state=State.UNKNOWN)
         given: Steps[Any] = method(accounts, who, **order)
         return given
+
+    def _who(self, client: Client, verb: str, email: str, order: dict[str, Any]) -> str | Guest:
+        """Returns how a call names a person; adds the login to what `invite` and `status` get."""
+        login = None if verb in ("invitations", "members") else self._login(email)
+        if login is None:
+            return email
+        if verb in ("invite", "status"):
+            order["login"] = login
+            return email
+        if self._naming.random() < self._subject.logins_alone:
+            return f"@{login}"
+        return Guest(account=client.name, email=email, login=login, state=State.UNKNOWN)
 
     def _login(self, email: str) -> str | None:
         """Returns the login by which a call names a person; None if it uses the address only."""
