@@ -120,11 +120,13 @@ def providers() -> dict[str, Provider]:
 
 
 def cases() -> list[Case]:
-    return [
-        Case(provider, operation)
-        for provider in providers().values()
-        for operation in provider.operations()
-    ]
+    return [case for name in providers() for case in cases_of(name)]
+
+
+def cases_of(name: str) -> list[Case]:
+    """The operations of one provider."""
+    provider = providers()[name]
+    return [Case(provider, operation) for operation in provider.operations()]
 
 
 # ---------------------------------------------------------------------------- running
@@ -479,7 +481,12 @@ def genuine(name: str) -> tuple[Case, ...]:
 
 def recorded() -> list[Case]:
     """The operations that send anything, of all providers, as `genuine`."""
-    return [case for name in providers() for case in genuine(name) if case.recorded]
+    return [case for name in providers() for case in recorded_of(name)]
+
+
+def recorded_of(name: str) -> list[Case]:
+    """The operations of one provider that send anything, as `genuine`."""
+    return [case for case in genuine(name) if case.recorded]
 
 
 def _service(kind: type[Provider]) -> Service:

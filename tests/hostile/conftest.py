@@ -1,4 +1,7 @@
-"""How much is tried: little and always the same by default, more with HYPOTHESIS_PROFILE=long."""
+"""How much is tried: little and always the same by default, more with HYPOTHESIS_PROFILE=long.
+
+One example of a test that is parametrized by provider covers all of its operations or verbs.
+"""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Polite(Vultr):
 
 def test_no_promise_is_broken() -> None:
     with silence():
-        runs = [simulate(seed, Polite) for seed in range(200)]
+        runs = [simulate(seed, Polite) for seed in range(60)]
     assert [violation for run in runs for violation in run.violations] == []
     refused = [one for run in runs for one in run.site.landed if not one.accepted]
     assert refused

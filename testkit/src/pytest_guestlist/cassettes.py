@@ -298,11 +298,12 @@ class Cassette:
     def _versions(self) -> list[str]:
         """The packages whose code decided which requests were sent, with their versions."""
         origins, uris = installed().origins, [request.uri for request in self._tape.requests]
+        kinds = {type(account) for account in self._accounts if account.name in origins}
+        bases = {kind.name: stand_in(kind).base_url for kind in kinds}
         used = {
-            origins[account.name]
-            for account in self._accounts
-            if account.name in origins
-            and any(uri.startswith(stand_in(type(account)).base_url) for uri in uris)
+            origins[name]
+            for name, base in bases.items()
+            if any(uri.startswith(base) for uri in uris)
         }
         return [f"guestlist {__version__}", *sorted(used)]
 

@@ -139,13 +139,13 @@ def test_links_are_masked(place: Place, caplog: pytest.LogCaptureFixture) -> Non
     assert "SANDBOX-SECRET" not in shown
 
 
-def test_500_people_are_invited_with_a_few_tokens(place: Place) -> None:
-    people = [f"person-{number}@example.com" for number in range(500)]
+def test_many_people_are_invited_with_a_few_tokens(place: Place) -> None:
+    people = [f"person-{number}@example.com" for number in range(50)]
     with place.client() as guests:
         for person in people:
             assert guests.invite(person).outcome is Outcome.INVITED
-            place.clock.advance(timedelta(seconds=1))
-        assert len(list(guests.invitations())) == 500
+            place.clock.advance(timedelta(seconds=10))
+        assert len(list(guests.invitations())) == 50
     assert sum(path.endswith("/token") for path in place.paths("POST")) == 2
 
 
