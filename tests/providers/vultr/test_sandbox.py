@@ -259,7 +259,7 @@ def test_no_input_breaks_it(profile: str, method: str, path: str) -> None:
     path = filled(seen, path)
     seen.service.configure(profile=profile, pending_users="listed")
     if method != "GET":
-        odd = {field: NASTY for field in fields.split()}
+        odd = dict.fromkeys(fields.split(), NASTY)
         odd["policy_document"] = [*NASTY, *documents, {"Version": {}, **DOCUMENT}]
         odd["permissions"] = [*NASTY, {"api_enabled": []}]
         for field, values in odd.items():
