@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +20,13 @@ settings.load_profile("any-speed")
 # The tests start hundreds of processes. Each would compile everything that it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# Thousands of tests write ledgers, and each commit waits for the disk. A RAM disk does not wait.
+RAM_DISK = Path("/dev/shm")  # noqa: S108 (only a place for pytest's own folders)
+RAM_BYTES = 2**30
+if RAM_DISK.is_dir() and shutil.disk_usage(RAM_DISK).free > RAM_BYTES:
+    os.environ["TMPDIR"] = str(RAM_DISK)
+    tempfile.tempdir = None  # pytest has read the variable already
 
 
 @pytest.fixture(scope="session", autouse=True)

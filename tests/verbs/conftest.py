@@ -1,4 +1,4 @@
-"""Every verb on several services, for sync and async callers, over HTTP against the sandbox.
+"""Every verb on several services, for sync and async callers, against the sandbox in this process.
 
 Time is the sandbox's, and passes only when a client sleeps or a test moves it: nothing waits.
 """
@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,12 +15,14 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.in_process import InProcess
 
 from guestlist import AsyncGuestlist, Guestlist
 from guestlist.event import Event
 from guestlist.ledger import Ledger
 from guestlist.provider import Provider
-from guestlist.sandbox import Email, Sandbox, Service
+from guestlist.sandbox import Email, Service
+from guestlist.sandbox.world import World
 from guestlist_aitronos import Aitronos
 from guestlist_aitronos.sandbox import AitronosService
 from guestlist_betterauth import BetterAuth
@@ -90,7 +90,7 @@ class SandboxClock:
         ahead: by how much its wall clock is wrong.
     """
 
-    def __init__(self, sandbox: Sandbox, ahead: timedelta = timedelta(0)) -> None:
+    def __init__(self, sandbox: World, ahead: timedelta = timedelta(0)) -> None:
         self._sandbox = sandbox
         self._ahead = ahead
 
@@ -115,9 +115,7 @@ class Party:
     and a list is read to its end.
     """
 
-    def __init__(
-        self, case: Case, sandbox: Sandbox, client: Any, wait: Callable[[Any], Any]
-    ) -> None:
+    def __init__(self, case: Case, sandbox: World, client: Any, wait: Callable[[Any], Any]) -> None:
         self.case = case
         self.sandbox = sandbox
         self.client = client
@@ -198,17 +196,11 @@ class Party:
         self.sandbox.clock.advance(timedelta(**time))
 
 
-@pytest.fixture(scope="session")
-def shared_sandbox() -> Iterator[Sandbox]:
-    kinds: list[type[Service]] = [VultrService, AitronosService, BetterAuthService]
-    with Sandbox(kinds, time_source=lambda: START) as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
-def sandbox(shared_sandbox: Sandbox) -> Sandbox:
-    shared_sandbox.reset()
-    return shared_sandbox
+def sandbox() -> World:
+    kinds: list[type[Service]] = [VultrService, AitronosService, BetterAuthService]
+    base_urls = {kind.name: f"http://127.0.0.1:{8701 + n}" for n, kind in enumerate(kinds)}
+    return World(kinds, base_urls, time_source=lambda: START)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -242,20 +234,14 @@ def kind(request: pytest.FixtureRequest) -> str:
 Make = Callable[..., Party]
 
 
-@pytest.fixture(scope="session")
-def tls() -> ssl.SSLContext:
-    """Made once: it costs tens of milliseconds and nobody here needs it."""
-    return ssl.create_default_context()
-
-
 @pytest.fixture
-def make(case: Case, kind: str, sandbox: Sandbox, tls: ssl.SSLContext) -> Iterator[Make]:
+def make(case: Case, kind: str, sandbox: World) -> Iterator[Make]:
     """Makes clients of the kind for the service.
 
     `settings` are the account's, besides those of the sandbox; `wrap` puts a transport around the
     real one; `ahead` is by how much the client's wall clock is wrong.
     """
-    with asyncio.Runner() as runner, ExitStack() as closing:
+    with asyncio.Runner() as runner:
 
         def making(
             *,
@@ -265,12 +251,7 @@ def make(case: Case, kind: str, sandbox: Sandbox, tls: ssl.SSLContext) -> Iterat
             **arguments: Any,
         ) -> Party:
             events: list[Event] = []
-            real: Any
-            if kind == "sync":
-                real = closing.enter_context(httpx.HTTPTransport(verify=tls))
-            else:
-                real = httpx.AsyncHTTPTransport(verify=tls)
-                closing.callback(lambda: runner.run(real.aclose()))
+            real = InProcess(sandbox)
             host = sandbox.services[case.name]
             provider = case.provider(**{**host.settings, **(settings or {})})
             client = (Guestlist if kind == "sync" else AsyncGuestlist)(
@@ -337,7 +318,7 @@ def guests(make: Make) -> Party:
 
 @pytest.fixture
 def after(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    sandbox: World, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[float, Callable[[], None]], None]:
     """Has something happen once so many seconds of sandbox time have passed."""
     clock = type(sandbox.clock)
@@ -378,7 +359,7 @@ class Kill:
 
 
 @pytest.fixture
-def ledger(sandbox: Sandbox, tmp_path: Path) -> Iterator[Ledger]:
+def ledger(sandbox: World, tmp_path: Path) -> Iterator[Ledger]:
     with Ledger(tmp_path / "guestlist.db", clock=SandboxClock(sandbox)) as ledger:
         yield ledger
 

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import event
+from tests.in_process import InProcess
 
 from guestlist import (
     Conflict,
@@ -32,7 +33,7 @@ from guestlist.ledger.ledger import UnansweredCall
 from guestlist.ledger.schema import OrderState
 from guestlist.runs.runner import Runner
 from guestlist.runs.stop import Stop
-from guestlist.sandbox import Sandbox
+from guestlist.sandbox.world import World
 from guestlist_aitronos import Aitronos
 
 from .conftest import Kill, Killed, SandboxClock, SuccessPage
@@ -168,7 +169,9 @@ def test_an_invitation_that_was_killed_is_looked_for_and_sent_once(
 
 
 @everywhere
-def test_what_takes_effect_late_is_seen(faulty: Any, make: Any, ledger: Ledger, after: Any) -> None:
+def test_what_takes_effect_late_is_seen(
+    faulty: Any, make: Any, ledger: Ledger, after: Any, sandbox: World
+) -> None:
     """The request of the dead process reaches the service while the next call waits."""
     kept = []
 
@@ -182,8 +185,7 @@ def test_what_takes_effect_late_is_seen(faulty: Any, make: Any, ledger: Ledger, 
         faulty(keep, ledger=ledger).invite(ADA)
 
     def arrive() -> None:
-        one = kept[0]
-        httpx.request(one.method, one.url, headers=one.headers, content=one.content)
+        InProcess(sandbox).handle_request(kept[0])
 
     after(20, arrive)
     guests = make(ledger=ledger)
@@ -212,7 +214,7 @@ def test_without_the_time_to_wait_nobody_knows(
 
 @on_vultr
 def test_the_clock_of_the_machine_that_looks_may_be_ahead(
-    faulty: Any, make: Any, ledger: Ledger, tmp_path: Path, sandbox: Sandbox
+    faulty: Any, make: Any, ledger: Ledger, tmp_path: Path, sandbox: World
 ) -> None:
     """By its clock the call was over before it was, and what it sent may take effect later."""
     with pytest.raises(Killed):

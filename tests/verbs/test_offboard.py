@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from tests.in_process import InProcess
 from tests.roster.services import ADMIN, service
 from tests.verbs.conftest import CASES, Make, Party, SandboxClock
 
@@ -26,7 +27,7 @@ from guestlist import (
 )
 from guestlist.models import Invitation, Member, State
 from guestlist.provider import Flow, Page, operation
-from guestlist.sandbox import Sandbox
+from guestlist.sandbox.world import World
 
 ADA, BEA = "ada@example.com", "bea@example.com"
 
@@ -342,14 +343,14 @@ def test_a_service_without_a_list_of_members_cannot_tell(run: Run) -> None:
     assert (found.outcome, found.error) == ("unknown", "Unsupported")
 
 
-def test_a_person_of_the_roster_across_sandboxes(sandbox: Sandbox) -> None:
+def test_a_person_of_the_roster_across_sandboxes(sandbox: World) -> None:
     with ExitStack() as closing:
         accounts = {
             name: CASES[name].provider(**sandbox.services[name].settings)
             for name in ("vultr", "aitronos", "betterauth")
         }
-        clock = SandboxClock(sandbox)
-        guests = closing.enter_context(Guestlist(accounts, clock=clock))
+        transport, clock = InProcess(sandbox), SandboxClock(sandbox)
+        guests = closing.enter_context(Guestlist(accounts, transport=transport, clock=clock))
         people = closing.enter_context(guestlist.who(client=guests))
         [lena] = people.find(CASES["vultr"].member)
         [result] = guests.offboard(lena)

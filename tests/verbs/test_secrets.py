@@ -8,8 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.in_process import InProcess
 
 from guestlist import Guestlist, GuestlistError, Unauthorized
+from guestlist.sandbox.world import World
 
 ADA = "ada@example.com"
 
@@ -87,10 +89,10 @@ def test_nothing_shows(guests: Any, log: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize("kind", ["sync"], indirect=True)
 def test_a_brought_client_s_log_shows_nothing(
-    make: Any, tls: Any, log: pytest.LogCaptureFixture
+    make: Any, sandbox: World, log: pytest.LogCaptureFixture
 ) -> None:
     guests = make()
-    with httpx.Client(verify=tls, trust_env=False) as client:
+    with httpx.Client(transport=InProcess(sandbox), trust_env=False) as client:
         guests.client = Guestlist(
             guests.client.accounts, http_client=client, clock=guests.client._clock
         )

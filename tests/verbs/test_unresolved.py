@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.in_process import InProcess
 from tests.verbs.conftest import Kill, Killed, SuccessPage
 
 from guestlist import Guestlist
@@ -19,6 +20,7 @@ from guestlist.ledger import Ledger
 from guestlist.models import Invitation, Member, NewInvitation, Outcome, Role, RoleOutcome, State
 from guestlist.provider import Effect, Flow, Page, Request, operation, setting
 from guestlist.provider import Provider as Base
+from guestlist.sandbox.world import World
 from pytest_guestlist.clock import VirtualClock
 
 ADA = "ada@example.com"
@@ -36,7 +38,8 @@ def test_inviting_again_after_an_interruption_sends_one_email(faulty: Any) -> No
 class Slow:
     """The first request that makes an invitation takes effect three seconds after it was lost."""
 
-    def __init__(self, after: Any, loss: Callable[[], BaseException]) -> None:
+    def __init__(self, sandbox: World, after: Any, loss: Callable[[], BaseException]) -> None:
+        self._sandbox = sandbox
         self._after = after
         self._loss = loss
         self.sent: list[httpx.Request] = []
@@ -45,15 +48,14 @@ class Slow:
         if request.method != "POST" or request.url.path.endswith("/users") or self.sent:
             return None
         self.sent.append(request)
-        url, headers = str(request.url), dict(request.headers)
-        self._after(3, lambda: httpx.post(url, content=request.content, headers=headers))
+        self._after(3, lambda: InProcess(self._sandbox).handle_request(request))
         return self._loss()
 
 
 def test_inviting_again_waits_for_an_effect_that_comes_late(
     faulty: Any, sandbox: Any, after: Any
 ) -> None:
-    guests = faulty(Slow(after, Killed))
+    guests = faulty(Slow(sandbox, after, Killed))
     with pytest.raises(Killed):
         guests.invite(ADA)
     began = sandbox.clock.seconds()
@@ -63,9 +65,9 @@ def test_inviting_again_waits_for_an_effect_that_comes_late(
 
 
 def test_a_short_budget_sends_nothing_while_an_earlier_call_may_take_effect(
-    faulty: Any, after: Any
+    faulty: Any, after: Any, sandbox: Any
 ) -> None:
-    guests = faulty(Slow(after, lambda: httpx.ReadTimeout("lost")))
+    guests = faulty(Slow(sandbox, after, lambda: httpx.ReadTimeout("lost")))
     with pytest.raises(OutcomeUnknown, match="the budget is 2 s in all") as caught:
         guests.budgeted(total=2).invite(ADA)
     assert "Make the same call again" in caught.value.hint
