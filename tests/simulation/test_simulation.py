@@ -23,33 +23,39 @@ SEEDS = 150
 FOUND_WITHIN = 1_000
 
 ONCE_FAILED = (
-    ("aitronos", 1793),  # accepted while a resend was in doubt: "nothing happened"
-    ("aitronos", 5059),  # found by looking, made by the other client without an email
-    ("vultr", 5960),  # a wrong clock, and a service that does not say what has expired
-    ("aitronos", 11403),  # revoked by another client, and told as this one's doing
+    ("aitronos", 1793),  # accepted while a resend was unresolved: "nothing happened"
+    ("aitronos", 5059),  # found by a lookup, created by the other client without an email
+    ("vultr", 5960),  # a wrong clock, and a service that does not report expired invitations
+    ("aitronos", 11403),  # revoked by another client, and reported as revoked by this one
     ("aitronos", 16583),  # a role given, and changed by another call at once
-    ("aitronos", 175092),  # renewed in place, unseen: the client's clock took it for expired
-    ("aitronos", 183237),  # another client replaced what was in doubt: no answer shows it
+    ("aitronos", 175092),  # renewed in place, unseen: expired by the client's clock
+    ("aitronos", 183237),  # another client replaced an unresolved invitation: no answer shows it
     ("aitronos", 335493),  # the same, revoked
     ("aitronos", 324501),  # expired, and resent as open: the client's clock was wrong
     ("aitronos", 331083),  # the same
-    ("aitronos", 89307),  # a list read by offsets, out of which another call took somebody
+    ("aitronos", 89307),  # a list read by offsets, from which another call removed a person
     (
         "vultr",
         227372,
-    ),  # a list that broke off, with one on it that is called pending and has expired
+    ),  # a list that broke off, with an expired invitation in state pending
     ("aitronos", 756177),  # invited without an email, and again before the lists showed it
     ("aitronos", 902529),  # the same
     ("aitronos", 915309),  # the same
-    ("aitronos", 82041),  # it happened, and its answer was no use: ordered again before it showed
-    ("aitronos", 37494),  # resent before the lists showed it, and its expiry was not told
+    (
+        "aitronos",
+        82041,
+    ),  # it took effect with an unreadable answer, and was repeated before it showed
+    ("aitronos", 37494),  # resent before the lists showed it, and its expiry was not shown
     ("vultr", 231026),  # a list read within the lag whose answer came after it
-    ("betterauth", 169990),  # replaced before the lists showed it: an older one was taken for it
+    (
+        "betterauth",
+        169990,
+    ),  # replaced before the lists showed it: an older one counted as the new one
     ("betterauth", 549358),  # the same, resent
     ("betterauth", 237166),  # revoked by another client while it looked, with a wrong clock
     ("betterauth:logins", 463),  # invited again without end: refused, and an old one was accepted
-    ("github", 3750),  # an invitation by login, and a call that knows the address only
-    ("github", 3338),  # a list without a total, out of which another call took somebody
+    ("github", 3750),  # an invitation by login, and a call that knows only the address
+    ("github", 3338),  # a list without a total, from which another call removed a person
 )
 """Seeds that have broken a promise."""
 
@@ -61,12 +67,12 @@ FOUND_LATE = {
     "expiry-compared-at-once",
     "grace-without-lag",
     "interruption-unnoted",
-    "nobody-waits",
+    "no-lock-per-guest",
     "our-clock-decides",
     "own-work-forgotten",
     "reading-errors-escape",
     "repeated-page-ends-the-list",
-    "revoked-is-not-told",
+    "revoked-is-not-reported",
     "unreadable-called-failed",
 }
 """Sabotages that take many seeds to find."""
@@ -86,9 +92,9 @@ def test_no_promise_is_broken_and_every_verdict_occurs() -> None:
     total = tally(PROVIDERS, range(SEEDS))
 
     assert total.violations == []
-    told = {verdict for _fault, verdict in total.verdicts}
-    assert told == set(VERDICTS)
-    assert sum(count for (_, told), count in total.verdicts.items() if told == "done") > SEEDS / 4
+    verdicts = {verdict for _fault, verdict in total.verdicts}
+    assert verdicts == set(VERDICTS)
+    assert sum(count for (_, one), count in total.verdicts.items() if one == "done") > SEEDS / 4
 
 
 @pytest.mark.parametrize(("provider", "seed"), ONCE_FAILED)
@@ -109,7 +115,7 @@ def test_every_sabotage_is_found(sabotage: str) -> None:
     assert first_found(subjects, sabotage, FOUND_WITHIN) is not None
 
 
-def test_a_seed_repeats_itself_and_is_told_step_by_step() -> None:
+def test_the_same_seed_gives_the_same_lines() -> None:
     with silence():
         first, second = (simulate(7, provider_named("vultr"), verbose=True) for _ in range(2))
 
@@ -117,7 +123,7 @@ def test_a_seed_repeats_itself_and_is_told_step_by_step() -> None:
     assert any(" sends " in line for line in first.lines)
 
 
-def test_the_grace_period_has_to_cover_late_effect_and_lag_and_no_more() -> None:
+def test_the_grace_period_must_cover_late_effect_plus_lag() -> None:
     began = time.process_time()
     for late in range(4):
         for lag in range(4):
@@ -128,7 +134,7 @@ def test_the_grace_period_has_to_cover_late_effect_and_lag_and_no_more() -> None
         "request 1 gets no answer; it acts 2 ticks after the client gave up",
         "a tick",
         "a tick",
-        "the final look finds nothing: to be sent again",
+        "the final lookup finds nothing: to be sent again",
         "request 2 is answered: done",
     )
 
@@ -140,7 +146,7 @@ def test_command_prints_the_table_and_fails_when_a_promise_is_broken(
 
     assert main([*chosen, "--seeds", "10"]) == 0
     assert "0 broke a promise" in capsys.readouterr().out
-    assert main([*chosen, "--seeds", "40", "--sabotage", "no-look"]) == 1
+    assert main([*chosen, "--seeds", "40", "--sabotage", "no-lookup"]) == 1
     assert "--show: " in capsys.readouterr().out
     assert main(["--provider", "nobody"]) == 2
     assert "there is no provider 'nobody'" in capsys.readouterr().err

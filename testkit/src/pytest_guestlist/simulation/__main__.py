@@ -1,4 +1,4 @@
-"""`python -m pytest_guestlist.simulation`: runs seeds, prints the table, replays one seed."""
+"""Simulates faults: runs many seeds and prints a table, or replays one seed."""
 
 from __future__ import annotations
 
@@ -16,19 +16,27 @@ from pytest_guestlist.simulation.subject import provider_named, with_sandbox
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns 0 when every promise was kept, else 1."""
+    """Returns 0 if every promise was kept, 1 if not, 2 for an unknown provider."""
     parser = argparse.ArgumentParser(
         prog="python -m pytest_guestlist.simulation", description=__doc__
     )
-    parser.add_argument("--seeds", type=int, default=20_000, help="how many runs")
+    parser.add_argument("--seeds", type=int, default=20_000, help="number of runs")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--seed", type=int, help="one run alone")
-    parser.add_argument("--show", action="store_true", help="what happens in it, step by step")
-    parser.add_argument("--provider", action="append", help="which; by default all in turn")
-    parser.add_argument("--sabotage", choices=sorted(described()), help="break the policy so")
+    parser.add_argument("--seed", type=int, help="run only this seed")
+    parser.add_argument("--show", action="store_true", help="print each step of --seed")
+    parser.add_argument(
+        "--provider",
+        action="append",
+        help="name of a provider; may be repeated; by default all in turn",
+    )
+    parser.add_argument(
+        "--sabotage", choices=sorted(described()), help="break the policy in this way"
+    )
     parser.add_argument("--sabotages", action="store_true", help="list the ways to break it")
-    parser.add_argument("--model", action="store_true", help="search the small model instead")
-    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument(
+        "--model", action="store_true", help="search the small model of recovery instead"
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="number of processes")
     given = parser.parse_args(arguments)
     if given.model:
         print("\n".join(model.report()))

@@ -1,4 +1,4 @@
-"""The verdicts: what callers were told, compared with what the service holds."""
+"""Checks a run: compares the results that callers got with the records of the service."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from pytest_guestlist.simulation.run import Run
 
 MARGIN = 0.001
-"""Seconds by which sums of times may be off."""
+"""Seconds of tolerance for rounding errors in sums of times."""
 
 FRAGMENT = 12
-"""So many first characters of a secret count as the secret."""
+"""The number of first characters of a secret that must not be shown."""
 
 SENDING = frozenset({"invite", "resend"})
 
@@ -52,7 +52,7 @@ class Violation:
 
 
 def check(run: Run) -> list[Violation]:
-    """All promises that were broken."""
+    """Returns all promises that were broken."""
     found = [
         Violation(rule.__name__.removeprefix("_").replace("_", " "), f"{caller}: {text}")
         for caller in run.callers
@@ -60,7 +60,7 @@ def check(run: Run) -> list[Violation]:
         for text in rule(run, caller)
     ]
     found += [Violation("two emails through one client", text) for text in _one_client(run)]
-    found += [Violation("a secret shows", text) for text in _events(run)]
+    found += [Violation("a secret is shown", text) for text in _events(run)]
     return found
 
 
@@ -70,19 +70,20 @@ def _ended(_run: Run, caller: Caller) -> Iterator[str]:
 
 
 def _ended_in_time(_run: Run, caller: Caller) -> Iterator[str]:
-    """Within the budget and one request's time-out; `wait` within its own time-out and that; a
-    list within that for each page."""
+    """A call ends within its budget plus the time-out of one request. `wait` has its own time-out
+    in addition, and a list has the budget for each page."""
     budget = caller.budget
     allowed = budget.total
     if caller.verb == "wait":
-        allowed = max(budget.total, caller.order["timeout"]) + budget.timeout
+        allowed = max(budget.total, caller.arguments["timeout"]) + budget.timeout
     if caller.verb in ("invitations", "members"):
         allowed *= 1 + len(
             {one.request.query.get("cursor") or str(one.request.json) for one in caller.sent}
         )
     took = (caller.ended or 0.0) - (caller.started or 0.0)
     if took > allowed + budget.timeout + MARGIN:
-        yield f"it took {took:.1f} s of {allowed:g} s and {budget.timeout:g} s for a request"
+        limit = allowed + budget.timeout
+        yield f"it took {took:.1f} s, and {limit:g} s are allowed"
 
 
 def _only_our_errors(_run: Run, caller: Caller) -> Iterator[str]:
@@ -103,13 +104,13 @@ def _interruptions_pass(run: Run, caller: Caller) -> Iterator[str]:
     elif _acted(run, caller) and not any(
         note.startswith("guestlist: ") for note in getattr(interruption, "__notes__", ())
     ):
-        yield "interrupted after it acted, and no note says so"
+        yield "interrupted after a request took effect, and the exception has no note about it"
 
 
-def _one_mail_for_one_order(run: Run, caller: Caller) -> Iterator[str]:
-    """Not counting those whose invitation was withdrawn by another call or declined by the invitee
-    before the next one was sent, on a service that forgets it: nothing distinguishes it from an
-    invitation that was never made."""
+def _one_email_for_one_call(run: Run, caller: Caller) -> Iterator[str]:
+    """A call sends one email. An email does not count if another call withdrew its invitation, or
+    the invitee declined it, before the next email, and the service forgot it: the client cannot
+    distinguish this from an invitation that was never made."""
     emails = [(landed.at, mail) for landed in _mine(run, caller) for mail in landed.emails]
     lost = sum(
         _undone_unseen(run, caller, mail.invitation, since, until)
@@ -120,8 +121,9 @@ def _one_mail_for_one_order(run: Run, caller: Caller) -> Iterator[str]:
 
 
 def _undone_unseen(run: Run, caller: Caller, id: str, since: float, until: float) -> bool:
-    """Whether what a call had made was gone by another call's or the invitee's doing, and no answer
-    showed it; or only an answer beside an older one that a wrong clock took for open."""
+    """Returns whether another call or the invitee ended the invitation that a call had made,
+    without an answer that showed it; or with one, if a wrong clock made an older invitation look
+    open."""
     key = email_key(caller.email)
     undone = any(
         landed.by != caller.number and key in landed.touched and since <= landed.at <= until
@@ -135,59 +137,59 @@ def _undone_unseen(run: Run, caller: Caller, id: str, since: float, until: float
 
 
 def _was_shown(caller: Caller, id: str, since: float, until: float) -> bool:
-    """Whether an answer to the call has held an id between two moments."""
+    """Returns whether an answer to the call contained an id between two moments."""
     return any(
-        isinstance(one.told, Response) and id.encode() in one.told.content
+        isinstance(one.result, Response) and id.encode() in one.result.content
         for one in caller.sent
         if since <= (one.ended or 0.0) <= until
     )
 
 
-def _mails_as_told(run: Run, caller: Caller) -> Iterator[str]:
+def _emails_as_reported(run: Run, caller: Caller) -> Iterator[str]:
     """If another call has invited the person meanwhile, a service that changes an open invitation
     instead of refusing a second one sends one email, which both calls report."""
     if isinstance(caller.value, InviteResult):
-        told, emails = caller.value.email_sent, _emails(run, caller)
-        if told and not emails and not _has_invited(run, caller):
+        reported, emails = caller.value.email_sent, _emails(run, caller)
+        if reported and not emails and not _has_invited(run, caller):
             since = (caller.started or 0.0) - run.subject.provider.list_lag
             emails = sum(len(one.emails) for one in _about(run, caller) if one.at >= since)
-        if told is not None and told != bool(emails):
-            yield f"told email_sent={told}, and there were {emails}"
+        if reported is not None and reported != bool(emails):
+            yield f"reported email_sent={reported}, but {emails} emails were sent"
 
 
 def _has_invited(run: Run, caller: Caller) -> bool:
-    """Whether the last request of the call that reached the service changed the records about its
-    person."""
+    """Returns whether the last request of the call that reached the service changed the records of
+    the invited person."""
     return any(email_key(caller.email) in landed.touched for landed in _mine(run, caller)[-1:])
 
 
 def _not_lost(run: Run, caller: Caller) -> Iterator[str]:
-    """Told that the person is invited or in: then the service holds it, unless somebody else has
-    changed it meanwhile; and an email that was told of has been sent by somebody."""
+    """If a call reports that a person is invited or a member, the service has the record, unless
+    another client changed it meanwhile. A reported email was sent by some call."""
     result = caller.value
     if not isinstance(result, InviteResult) or caller.started is None or caller.ended is None:
         return
     if result.guest.state is State.EXPIRED:
-        return  # told as it is: sent again, and expired all the same
+        return  # reported correctly: sent again, and still expired
     listed = result.guest.invitation is not None and result.guest.invitation.id is not None
     if result.outcome is Outcome.AWAITING_APPROVAL and not listed:
-        return  # in a queue that the service shows in no list
-    meddled = _touched_by_others(run, caller)
+        return  # in a queue that no list of the service shows
+    changed_by_others = _touched_by_others(run, caller)
     truths = run.site.truths(caller.email, caller.started, caller.ended)
     if run.misled and any(one.lapsed for one in truths):
-        return  # where the service tells neither state nor time, the client's clock decides
-    if not (any(one.here for one in truths) if meddled else truths[-1].here):
-        yield f"told {result.outcome}, and there is nothing"
+        return  # without state and time from the service, the client's clock decides
+    if not (any(one.here for one in truths) if changed_by_others else truths[-1].here):
+        yield f"reported {result.outcome}, but the service has no record"
     if not _touched_by_others(run, caller, ever=True) and not run.site.truth(caller.email).here:
-        yield f"told {result.outcome}, and later there is nothing"
+        yield f"reported {result.outcome}, but later the service has no record"
     sending = result.outcome in (Outcome.INVITED, Outcome.RESENT)
-    # where nobody looked before, an older invitation is taken for the order's own
+    # without an earlier look, the call takes an older invitation for its own
     if (
         sending
-        and not meddled
+        and not changed_by_others
         and not run.subject.provider.refuses_duplicates
         and result.email_sent is None
-        and caller.order.get("send_email", True)
+        and caller.arguments.get("send_email", True)
     ):
         started = [caller.started]
         if not _creates(caller):  # the result of an earlier call of the client that was unresolved
@@ -195,11 +197,11 @@ def _not_lost(run: Run, caller: Caller) -> Iterator[str]:
         since = min(started) - run.subject.provider.list_lag
         sent = [one for one in _about(run, caller) if one.emails]
         if not any(since <= one.at <= caller.ended for one in sent):
-            yield f"told {result.outcome}, and no mail was sent"
+            yield f"reported {result.outcome}, but no email was sent"
 
 
 def _creates(caller: Caller) -> bool:
-    """Whether the call sent a request that acts twice if it is sent twice."""
+    """Returns whether the call sent a request that acts twice if it is sent twice."""
     return any(one.request.effect is Effect.CREATE for one in caller.sent)
 
 
@@ -223,71 +225,71 @@ def _failed_means_failed(run: Run, caller: Caller) -> Iterator[str]:
     if isinstance(error, GuestlistError) and error is not caller.interruption:
         acted = _acted(run, caller)
         if error.happened is False and acted:
-            yield f"told that nothing happened ({type(error).__name__}), and it did"
+            yield f"reported happened=False ({type(error).__name__}), but a request took effect"
         if error.happened is True and not acted:
-            yield f"told that it happened ({type(error).__name__}), and it did not"
-        unsaid = error.happened is None and not isinstance(error, OutcomeUnknown)
-        if unsaid and caller.verb in SENDING and not _revoking(caller):
-            yield f"{type(error).__name__} says that it does not know"
+            yield f"reported happened=True ({type(error).__name__}), but no request took effect"
+        unclear = error.happened is None and not isinstance(error, OutcomeUnknown)
+        if unclear and caller.verb in SENDING and not _revoking(caller):
+            yield f"{type(error).__name__} has happened=None, but is not OutcomeUnknown"
 
 
-def _unknown_only_where_it_must(run: Run, caller: Caller) -> Iterator[str]:
-    """`OutcomeUnknown` for an order: only where looking cannot tell, or the grace period does not
-    fit into the budget, or the service refused to be looked at, or every final look failed. No look
-    can tell whether an invitation was renewed that no list had shown before, or whether a person
-    has joined if members have no addresses. A call that waits for an earlier one of its client
-    raises it too, and has sent nothing that makes an invitation."""
+def _unknown_only_if_unavoidable(run: Run, caller: Caller) -> Iterator[str]:
+    """`OutcomeUnknown` is allowed only if a lookup cannot be conclusive, the grace period does not
+    fit into the budget, the service refused the lookup, or every final lookup failed. No lookup
+    shows whether an invitation was renewed that no list had shown before, or whether a person
+    joined if members have no addresses. A call that waits for an earlier one of its client raises
+    it too, without having sent a creating request."""
     if not isinstance(caller.error, OutcomeUnknown) or caller.verb not in SENDING:
         return
     if _earlier_creating(run, caller) and not _creates(caller):
         return
-    doubts = [
+    unresolved = [
         one
         for one in caller.sent
         if one.request.effect is Effect.CREATE
-        and one.told is not None
+        and one.result is not None
         and (
-            one.told.status is None
-            or one.told.status >= 500
-            or one.told.status == 408
-            or (one.told.status < 300 and may_refuse(run.subject.provider))
-            or (one.told.status < 300 and is_foreign(run.subject.provider, one.told))
+            one.result.status is None
+            or one.result.status >= 500
+            or one.result.status == 408
+            or (one.result.status < 300 and may_refuse(run.subject.provider))
+            or (one.result.status < 300 and is_foreign(run.subject.provider, one.result))
         )
     ]
     refused = any(
         one.request.effect is Effect.READ
-        and one.told is not None
-        and one.told.status is not None
-        and (300 <= one.told.status < 500 and one.told.status not in (404, 408, 429))
+        and one.result is not None
+        and one.result.status is not None
+        and (300 <= one.result.status < 500 and one.result.status not in (404, 408, 429))
         for one in caller.sent
     )
     if refused or _revoking(caller):
         return
-    if doubts and not run.subject.provider.members_show_emails:
+    if unresolved and not run.subject.provider.members_show_emails:
         return
-    if not doubts:
-        yield "and no request is in doubt"
+    if not unresolved:
+        yield "raised OutcomeUnknown, although no request is unresolved"
         return
     provider = run.subject.provider
-    resent = any("resend" in str(part) for part in doubts[-1].request.path)
+    resent = any("resend" in str(part) for part in unresolved[-1].request.path)
     lapsed = any(one.lapsed for one in run.site.truths(caller.email, 0.0, caller.ended or 0.0))
     misled = run.misled or (lapsed and not run.subject.dated)
     if (resent or misled) and not provider.resend_moves_expiry:
         return
-    sent = doubts[-1].began
+    sent = unresolved[-1].began
     renewed = run.site.truths(caller.email, sent, sent)[-1].open
     if resent and not any(_was_shown(caller, id, 0.0, sent) for id in renewed):
         return
     deadline = (caller.started or 0.0) + caller.budget.total
     grace = Call(caller.client.account, caller.budget).grace
-    final = (doubts[-1].ended or 0.0) + grace
+    final = (unresolved[-1].ended or 0.0) + grace
     if final < deadline - MARGIN and (caller.ended or 0.0) < deadline - MARGIN:
-        yield f"at {caller.ended:.1f} s, with a final look possible from {final:.1f} s"
+        yield f"raised at {caller.ended:.1f} s; a final lookup was possible from {final:.1f} s"
 
 
 def _revoking(caller: Caller) -> bool:
-    """Whether revoking what is to be replaced went wrong, which is safe to repeat; or must not be
-    repeated, because the request names the address only."""
+    """Returns whether a request failed that revokes the invitation to be replaced. It is safe to
+    repeat, or must not be repeated because it names only the address."""
     return any(
         one.fault is not None
         and (one.request.effect is Effect.REPEATABLE or one.request.method == "DELETE")
@@ -295,7 +297,7 @@ def _revoking(caller: Caller) -> bool:
     )
 
 
-def _no_secret(run: Run, caller: Caller) -> Iterator[str]:
+def _no_secret_shown(run: Run, caller: Caller) -> Iterator[str]:
     error = caller.error
     if isinstance(error, GuestlistError):
         notes = getattr(error, "__notes__", ())
@@ -303,25 +305,26 @@ def _no_secret(run: Run, caller: Caller) -> Iterator[str]:
     yield from _leaks(run, repr(caller.value))
 
 
-def _status_as_it_is(run: Run, caller: Caller) -> Iterator[str]:
-    """What `status`, `wait`, `revoke` and `remove` say was so at some time of the call."""
-    told = caller.value
-    guest = told.guest if isinstance(told, RevokeResult | RemoveResult) else told
+def _reported_state_is_true(run: Run, caller: Caller) -> Iterator[str]:
+    """The state that `status`, `wait`, `revoke` and `remove` report was true at some time of the
+    call."""
+    value = caller.value
+    guest = value.guest if isinstance(value, RevokeResult | RemoveResult) else value
     if not isinstance(guest, Guest) or run.misled or caller.started is None:
         return
     since = caller.started - run.subject.provider.list_lag
     truths = run.site.truths(caller.email, since, caller.ended or 0.0)
     if guest.state in OPEN_STATES and not any(one.open for one in truths):
-        yield f"told {guest.state}, and no invitation was open"
+        yield f"reported {guest.state}, but no invitation was open"
     if guest.state is State.ACCEPTED and not any(one.members for one in truths):
-        yield "told accepted, and there was no member"
+        yield "reported accepted, but there was no member"
     if guest.state is State.GONE and all(one.here for one in truths):
-        yield f"told gone, and there was {truths[-1]}"
+        yield f"reported gone, but there was {truths[-1]}"
     if guest.state in (State.REVOKED, State.EXPIRED) and not _ever_closed(truths):
-        yield f"told {guest.state}, and the invitation was open"
+        yield f"reported {guest.state}, but the invitation was open"
 
 
-def _there_is_somebody(run: Run, caller: Caller) -> Iterator[str]:
+def _nothing_to_do_is_true(run: Run, caller: Caller) -> Iterator[str]:
     """If a call reports that there is nothing to do, that was so at some time of the call. A call
     that names a person by the login alone reports only that no invitation shows the login."""
     unchanged = getattr(caller.value, "outcome", None) in (
@@ -336,7 +339,7 @@ def _there_is_somebody(run: Run, caller: Caller) -> Iterator[str]:
     if caller.verb != "remove" and caller.login_alone is not None:
         there = [frozenset(id for id in ids if _was_shown_with_login(caller, id)) for ids in there]
     if all(there):
-        yield f"told that there is none, and there was {truths[-1]}"
+        yield f"reported that there is nothing to do, but there was {truths[-1]}"
 
 
 def _was_shown_with_login(caller: Caller, id: str) -> bool:
@@ -350,9 +353,9 @@ def _was_shown_with_login(caller: Caller, id: str) -> bool:
         return {id, str(caller.login_alone)} <= texts or any(map(holds, inner))
 
     for one in caller.sent:
-        if isinstance(one.told, Response):
+        if isinstance(one.result, Response):
             with suppress(ValueError):
-                if holds(json.loads(one.told.content)):
+                if holds(json.loads(one.result.content)):
                     return True
     return False
 
@@ -371,29 +374,28 @@ RULES: tuple[Callable[[Run, Caller], Iterator[str]], ...] = (
     _ended_in_time,
     _only_our_errors,
     _interruptions_pass,
-    _one_mail_for_one_order,
-    _mails_as_told,
+    _one_email_for_one_call,
+    _emails_as_reported,
     _not_lost,
     _failed_means_failed,
-    _unknown_only_where_it_must,
-    _no_secret,
-    _status_as_it_is,
-    _there_is_somebody,
+    _unknown_only_if_unavoidable,
+    _no_secret_shown,
+    _reported_state_is_true,
+    _nothing_to_do_is_true,
 )
 
 
 def _one_client(run: Run) -> Iterator[str]:
-    """Orders that want one open invitation, given through one client, send one email together:
-    unless one of them was left in doubt, or has happened and its answer is no use, or something
-    else was ordered too, or the invitee answered in between (a new order after a refusal is a new
-    mail)."""
+    """Calls of one client that invite the same person send one email together. Exceptions: the
+    outcome of one is unresolved, its answer was unreadable, another kind of call came in between,
+    or the invitee answered in between (inviting again after that sends a new email)."""
     if run.misled:
         return
     for email in {email_key(caller.email) for caller in run.callers}:
         mine = [caller for caller in run.callers if email_key(caller.email) == email]
         plain = all(
             caller.verb in ("status", "wait", "invitations", "members", "assign_role")
-            or (caller.verb == "invite" and caller.order["if_exists"] in ("return", "error"))
+            or (caller.verb == "invite" and caller.arguments["if_exists"] in ("return", "error"))
             for caller in mine
         )
         decided = all(
@@ -442,7 +444,8 @@ def _about(run: Run, caller: Caller) -> list[Landed]:
 
 
 def _touched_by_others(run: Run, caller: Caller, *, ever: bool = False) -> bool:
-    """Whether anybody else changed the address while the call was under way, or ever since."""
+    """Returns whether another call or the invitee changed the person's records during the call;
+    with `ever`, since its start."""
     until = float("inf") if ever else caller.ended or 0.0
     return any(
         landed.by != caller.number and (caller.started or 0.0) <= landed.at <= until

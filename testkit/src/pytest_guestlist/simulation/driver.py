@@ -1,4 +1,5 @@
-"""The third driver of steps: carries them out on the virtual clock, several calls interleaved."""
+"""The simulation's driver: carries out the steps of several calls in turns, on the virtual
+clock."""
 
 from __future__ import annotations
 
@@ -25,11 +26,11 @@ from pytest_guestlist.simulation.world import (
     body_of,
 )
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 class WatchedAccount(Account):
-    """An account that remembers which request became which bytes."""
+    """An account that remembers the request from which each outgoing message was made."""
 
     def outgoing(self, request: Request, budget: Budget) -> Outgoing:
         made = super().outgoing(request, budget)
@@ -37,14 +38,14 @@ class WatchedAccount(Account):
         return made
 
     def request_of(self, outgoing: Outgoing) -> Request:
-        """What an outgoing was made from; asked for once."""
+        """Returns the request of an outgoing message, and forgets it."""
         found: Request = self.__dict__["requests"].pop(id(outgoing))
         return found
 
 
 @dataclass
 class Client:
-    """One client: its account, and who holds which address."""
+    """One client: its account, and the calls that hold or wait for the lock of a person."""
 
     name: str
     account: WatchedAccount
@@ -60,15 +61,15 @@ class Sent:
     """One request of a call.
 
     Attributes:
-        told: what the call was told about it; None while, or because, it never was.
-        ended: when it was told.
+        result: the answer or failure that the call got; None if it has not got any.
+        ended: when it got the result.
     """
 
     request: Request
     fault: Fault | None
     began: float
     ended: float | None = None
-    told: Response | Failure | None = None
+    result: Response | Failure | None = None
 
 
 @dataclass
@@ -76,16 +77,17 @@ class Caller:
     """One call under way.
 
     Attributes:
-        number: from 1, in the order in which calls were drawn.
-        verb: the verb's name, and `order` what it was given, for people and for the checker.
+        number: the number of the call, from 1.
+        verb: the name of the verb.
+        arguments: the arguments of the verb besides the address.
         login_alone: the login, if the call names the person by it and without the address.
-        interrupt: which step of the call is interrupted, counted from 1; None for none.
+        interrupt: the number of the step that is interrupted, from 1; None if none is.
     """
 
     number: int
     client: Client
     verb: str
-    order: dict[str, Any]
+    arguments: dict[str, Any]
     email: str
     steps: Steps[Any]
     starts: float
@@ -100,10 +102,10 @@ class Caller:
     sent: list[Sent] = field(default_factory=list)
     before: tuple[tuple[Any, ...], Response] | None = None
     taken: int = 0
-    """Steps so far; what is due for an earlier step is no longer of interest."""
+    """The number of steps so far. Actions that were scheduled for an earlier step are ignored."""
 
     def __str__(self) -> str:
-        words = [f"{name}={getattr(one, 'label', one)}" for name, one in self.order.items()]
+        words = [f"{name}={getattr(one, 'label', one)}" for name, one in self.arguments.items()]
         return f"{self.client.name} #{self.number} {self.verb}({', '.join([self.email, *words])})"
 
 
@@ -117,22 +119,22 @@ class Driver:
         faults: Faults,
         random: Random,
         secrets: Callable[[], list[str]],
-        say: Say,
+        log: Log,
     ) -> None:
         self._time = time
         self._site = site
         self._faults = faults
         self._random = random
         self._secrets = secrets
-        self._say = say
+        self._log = log
         self.late_effect = 0.0
 
     def start(self, caller: Caller) -> None:
-        """Lets a call begin when it is due."""
+        """Schedules the start of a call."""
 
         def begin() -> None:
             caller.started = self._time.now
-            self._say(f"{caller} begins")
+            self._log(f"{caller} begins")
             self._go_on(caller, lambda: next(caller.steps))
 
         self._time.at(caller.starts, begin)
@@ -156,7 +158,7 @@ class Driver:
         if isinstance(step, Send):
             until = self._send(caller, step.outgoing)
         elif isinstance(step, Sleep):
-            self._say(f"#{caller.number} sleeps {step.seconds:.3f} s")
+            self._log(f"#{caller.number} sleeps {step.seconds:.3f} s")
             until = self._time.now + step.seconds
             self._resume_at(until, caller, None)
         elif isinstance(step, Release):
@@ -186,7 +188,7 @@ class Driver:
             if caller.taken == turn and caller.ended is None:
                 caller.interruption = kind()
                 caller.taken += 1
-                self._say(f"#{caller.number} is interrupted by {kind.__name__}")
+                self._log(f"#{caller.number} is interrupted by {kind.__name__}")
                 error = caller.interruption
                 self._go_on(caller, lambda: caller.steps.throw(error))
 
@@ -194,12 +196,12 @@ class Driver:
 
     def _end(self, caller: Caller, how: str) -> None:
         caller.ended = self._time.now
-        self._say(f"#{caller.number} {how}")
+        self._log(f"#{caller.number} {how}")
         caller.steps.close()
         for key in [key for key, one in caller.client.held.items() if one == caller.number]:
             self._release(caller.client, key)
 
-    # ------------------------------------------------------------------ holding
+    # ------------------------------------------------------------------ locks
 
     def _acquire(self, caller: Caller, step: Acquire) -> float:
         client, ends = caller.client, self._time.now + step.seconds
@@ -209,7 +211,7 @@ class Driver:
         if client.held.setdefault(step.key, caller.number) == caller.number:
             self._resume_at(self._time.now, caller, True)
             return self._time.now
-        self._say(f"#{caller.number} waits for call #{client.held[step.key]}")
+        self._log(f"#{caller.number} waits for call #{client.held[step.key]}")
         client.waiting[step.key].append((caller, caller.taken))
         self._resume_at(ends, caller, False)
         return ends
@@ -233,23 +235,23 @@ class Driver:
     # ------------------------------------------------------------------ sending
 
     def _send(self, caller: Caller, outgoing: Outgoing) -> float:
-        """Plans what becomes of a request; returns when the call is told."""
+        """Schedules the effect and the result of a request. Returns the time of the result."""
         now, random, number = self._time.now, self._random, len(caller.sent)
         request = caller.client.account.request_of(outgoing)
         fault = self._faults.draw()
         reads = request.effect is Effect.READ
         latency = random.choice((0.004, 0.01, 0.05, 0.2, 1.0)) * random.uniform(0.5, 1.0)
-        told_at = now + min(latency, outgoing.timeout)
+        result_at = now + min(latency, outgoing.timeout)
         if fault is not None and fault.slow:
-            told_at = now + outgoing.timeout
+            result_at = now + outgoing.timeout
         if fault is not None and fault.total:
-            told_at = now + outgoing.total
+            result_at = now + outgoing.total
         acts_at = now + random.uniform(0.0, min(latency, outgoing.timeout))
         acts = AT_ONCE if fault is None else fault.acts
         if acts is LATE:
-            acts_at = told_at + random.choice((0.1, 0.5, 1.0, 1.0)) * self.late_effect
+            acts_at = result_at + random.choice((0.1, 0.5, 1.0, 1.0)) * self.late_effect
         caller.sent.append(Sent(request, fault, now))
-        self._say(f"#{caller.number} sends {request}" + (f"   <-- {fault.name}" if fault else ""))
+        self._log(f"#{caller.number} sends {request}" + (f"   <-- {fault.name}" if fault else ""))
         real: list[Response] = []
 
         def act() -> None:
@@ -257,9 +259,9 @@ class Driver:
             real.append(response)
             if not reads:
                 late = " late" if acts is LATE else ""
-                self._say(f"    the service acts{late} on {request}: {response.status}")
+                self._log(f"    the service acts{late} on {request}: {response.status}")
 
-        def tell() -> None:
+        def deliver() -> None:
             result: Any = real[0] if real else None
             page = _page_of(outgoing)
             before = caller.before
@@ -273,27 +275,27 @@ class Driver:
                     before[1] if before and follows else None,
                     self._site.refuses,
                 )
-                result = fault.tell(case, real[0] if real and acts is AT_ONCE else None)
+                result = fault.result(case, real[0] if real and acts is AT_ONCE else None)
             if reads and isinstance(result, Response):
                 caller.before = (page, result)
             caller.sent[number] = Sent(request, fault, now, self._time.now, result)
-            self._say(f"#{caller.number} is told {_words(result)}")
+            self._log(f"#{caller.number} gets {_words(result)}")
             self._go_on(caller, lambda: caller.steps.send(result))
 
         if acts is AT_ONCE or (acts is LATE and not reads):
             self._time.at(acts_at, act)
         turn = caller.taken
 
-        def tell_in_turn() -> None:
+        def deliver_in_turn() -> None:
             if caller.taken == turn and caller.ended is None:
-                tell()
+                deliver()
 
-        self._time.at(told_at, tell_in_turn)
-        return told_at
+        self._time.at(result_at, deliver_in_turn)
+        return result_at
 
 
 def _page_of(outgoing: Outgoing) -> tuple[Any, ...]:
-    """The list that a request asks for, and which part of it."""
+    """Returns the list that a request asks for, and its page parameters."""
     path, _, query = outgoing.url.partition("?")
     body = body_of(outgoing)
     asked = {**dict(parse_qsl(query)), **(body if isinstance(body, dict) else {"": body})}
@@ -302,19 +304,19 @@ def _page_of(outgoing: Outgoing) -> tuple[Any, ...]:
 
 
 def _follows(before: tuple[Any, ...], page: tuple[Any, ...]) -> bool:
-    """Whether a request asks for another page of the list that was read just before."""
+    """Returns whether a request asks for another page of the list that was read just before."""
     return before[0] == page[0] and before[1] != page[1] and bool(PAGE_SIZES & page[0][2].keys())
 
 
 def _words(result: Response | Failure) -> str:
     if isinstance(result, Failure):
         seen = f" (status {result.status})" if result.status else ""
-        return f"nothing: {result.reason}{seen}"
+        return f"no answer: {result.reason}{seen}"
     return f"{result.status} {result.content[:120].decode('utf-8', 'replace')}"
 
 
 def _brief(value: Any) -> str:
-    """What a call returned, in a few words."""
+    """Returns a short text for the result of a call."""
     if isinstance(value, InviteResult):
         return f"{value.outcome}, email_sent={value.email_sent}, {_brief(value.guest)}"
     if isinstance(value, Guest):

@@ -1,8 +1,8 @@
-"""The faults, and the seeded scheduler that decides which request meets which.
+"""The faults, and the seeded scheduler that decides which request gets which fault.
 
-A fault decides three things about a request: whether and when the service acts on it, what the
-client is told, and when. `LATE` marks those whose effect lands only after the client has given up:
-at most the provider's `late_effect` later, which is what is assumed of a service.
+A fault decides three things about a request: whether and when the service acts on it, which result
+the client gets, and when. `LATE` marks faults whose effect comes only after the client has given
+up, at most the provider's `late_effect` later.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from pytest_guestlist.simulation.world import EPOCH
 
 NEVER, AT_ONCE, LATE = "never", "at once", "late"
 
-Tell = Callable[["Case", Response | None], Response | Failure | None]
-"""From what the service answered (None if it did not act before the answer) to what is told."""
+MakeResult = Callable[["Case", Response | None], Response | Failure | None]
+"""Makes the client's result from the service's answer, which is None if the service did not act
+yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One request that meets a fault."""
+    """One request that gets a fault."""
 
     random: Random
     outgoing: Outgoing
@@ -35,7 +36,7 @@ class Case:
     before: Response | None
     """The answer for the page before this one, if there was one."""
     refuses: Callable[[Response], bool]
-    """Whether an answer says that the service has not done it."""
+    """Returns whether an answer is a refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +45,29 @@ class Fault:
 
     Attributes:
         acts: whether the service acts on it: never, at once, or late.
-        tell: what the client is told.
-        slow: whether that comes only after the request's time-out; `total` for after all the time
-            that the call has left.
+        result: makes the result that the client gets.
+        slow: whether the result comes only after the time-out of the request.
+        total: whether the result comes only after all the time that the call has left.
     """
 
     name: str
     acts: str
-    tell: Tell
+    result: MakeResult
     slow: bool = False
     total: bool = False
 
 
-def _failure(reason: str, *, sent: bool = True) -> Tell:
+def _failure(reason: str, *, sent: bool = True) -> MakeResult:
     return lambda _case, _real: Failure(reason, sent=sent)
 
 
-def _status(status: int) -> Tell:
+def _status(status: int) -> MakeResult:
     body = b'{"error": "something went wrong"}'
     return lambda _case, _real: Response(status, {"content-type": "application/json"}, body)
 
 
-def _limited(*names: str) -> Tell:
-    def tell(case: Case, _real: Response | None) -> Response | Failure | None:
+def _limited(*names: str) -> MakeResult:
+    def result(case: Case, _real: Response | None) -> Response | Failure | None:
         seconds = case.random.choice((0, 1, 2, 7, 45))
         moment = datetime.fromtimestamp(EPOCH + case.now, UTC)
         date = format_datetime(moment + timedelta(seconds=seconds), usegmt=True)
@@ -76,16 +77,16 @@ def _limited(*names: str) -> Tell:
             headers = {"retry-after": date, "date": format_datetime(moment, usegmt=True)}
         return Response(429, headers, b'{"error": "too many requests"}')
 
-    return tell
+    return result
 
 
-def _body(make: Callable[[Case, bytes], bytes]) -> Tell:
-    def tell(case: Case, real: Response | None) -> Response | Failure | None:
+def _body(make: Callable[[Case, bytes], bytes]) -> MakeResult:
+    def result(case: Case, real: Response | None) -> Response | Failure | None:
         if real is None or not 200 <= real.status < 300:
             return real
         return replace(real, content=make(case, real.content))
 
-    return tell
+    return result
 
 
 def _wrong_shape(case: Case, _content: bytes) -> bytes:
@@ -97,19 +98,19 @@ def _cut(case: Case, content: bytes) -> bytes:
     return content[: case.random.randrange(len(content))] if content else b"{"
 
 
-def _with_status(reason: str, *, malformed: bool = False) -> Tell:
-    def tell(_case: Case, real: Response | None) -> Response | Failure | None:
+def _with_status(reason: str, *, malformed: bool = False) -> MakeResult:
+    def result(_case: Case, real: Response | None) -> Response | Failure | None:
         assert real is not None
         return Failure(reason, status=real.status, malformed=malformed)
 
-    return tell
+    return result
 
 
-def _echo(status: int) -> Tell:
-    """An answer that repeats what it should not: whole, or where a reader may cut it. What only
-    the service knows comes with its name; nobody could recognize it otherwise."""
+def _echo(status: int) -> MakeResult:
+    """Returns an answer that repeats a secret: completely, or where a reader may cut the text. A
+    secret that only the service knows follows the name of its field, so that it can be masked."""
 
-    def tell(case: Case, _real: Response | None) -> Response | Failure | None:
+    def result(case: Case, _real: Response | None) -> Response | Failure | None:
         secret = case.random.choice(case.secrets)
         filler = "x" * case.random.choice((0, 10, 470, 480, 490))
         forms = [f'{{"error": "see {filler} https://service.example/join?token={secret}"}}']
@@ -123,20 +124,21 @@ def _echo(status: int) -> Tell:
         body = case.random.choice(forms).encode()
         return Response(status, {"content-type": "application/json"}, body)
 
-    return tell
+    return result
 
 
 def _in_wrong_shape(case: Case, real: Response | None) -> Response | Failure | None:
-    """A 2xx of another shape; what refuses is a 2xx of some services, and says so."""
+    """Returns a 2xx of another shape. A refusal inside a 2xx stays as it is."""
     return real if real is not None and case.refuses(real) else _body(_wrong_shape)(case, real)
 
 
 def _error_inside(case: Case, real: Response | None) -> Response | Failure | None:
-    """A 2xx that holds an error, of a service that does not refuse in that way."""
+    """Returns a 2xx that contains an error. If the service refuses inside a 2xx, the real
+    answer."""
     if real is None or case.refuses(real):
         return real
-    told = replace(real, content=b'{"error": "internal"}')
-    return real if case.refuses(told) else told
+    changed = replace(real, content=b'{"error": "internal"}')
+    return real if case.refuses(changed) else changed
 
 
 def _page_before(case: Case, real: Response | None) -> Response | Failure | None:
@@ -179,17 +181,17 @@ FAULTS = (
 
 
 class Kinds(Enum):
-    """Faults that belong together."""
+    """Groups of faults."""
 
     LATE = auto()
-    """Those whose effect lands late."""
+    """Faults whose effect comes late."""
     ACTED = auto()
-    """Those by which the answer is lost, and the service has acted."""
+    """Faults that lose the answer after the service has acted."""
 
 
 class Faults:
-    """Decides, request by request, from a seed. Each run uses only some kinds of faults, so that
-    rare combinations of a few are tried as well as all at once."""
+    """Decides from a seed which request gets which fault. Each run uses only some kinds of faults,
+    so that rare combinations of a few are tried as well as all at once."""
 
     def __init__(self, random: Random, *, of: Kinds | None = None) -> None:
         self._random = random
@@ -202,7 +204,7 @@ class Faults:
             self.kinds = [fault for fault in FAULTS if fault.name.endswith(", acted")]
 
     def draw(self) -> Fault | None:
-        """The fault that the next request meets."""
+        """Returns the fault of the next request, or None."""
         return self._random.choice(self.kinds) if self._random.random() < self.rate else None
 
 

@@ -1,11 +1,11 @@
-"""The recovery's state machine in the small, searched exhaustively.
+"""A small model of the recovery's state machine, searched exhaustively.
 
-Time runs in ticks. A client sends an order; the answer may be lost, and then the effect never
-lands, or lands up to `late` ticks later; a list shows it up to `lag` ticks after that. The client
-looks at every tick; a look that finds the record ends the order at once, one that finds nothing is
-believed after `grace` ticks, and then the order is sent again, a bounded number of times. A crash
-may come at any tick; the process that comes back finds the intent on disk and waits the whole grace
-period anew. The search visits every reachable state and finds the shortest way to two effects, or
+Time runs in ticks. A client sends a request. If the answer is lost, the effect never comes, or
+comes up to `late` ticks later. A list shows it up to `lag` ticks after that. The client looks at
+every tick. A lookup that finds the record ends the call at once. A lookup that finds nothing is
+conclusive after `grace` ticks, and then the request is sent again, a bounded number of times. A
+crash may come at any tick; the restarted process finds the intent on disk and waits the whole grace
+period again. The search visits every reachable state and finds the shortest way to two effects, or
 to an order that is reported lost and is not.
 
 `smallest_grace` shows that the bound is exact: grace >= late + lag, and nothing less.
@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 
 class Scope(NamedTuple):
-    """What is searched: all times in ticks."""
+    """The limits of a search; all times are in ticks."""
 
     late: int
     lag: int
@@ -29,15 +29,15 @@ class Scope(NamedTuple):
 
 
 class State(NamedTuple):
-    """Where everything stands.
+    """One state of the model.
 
     Attributes:
         waited: ticks since the client began to wait; None while it is not waiting.
-        coming: for each request under way, ticks until its effect lands.
-        hidden: for each effect that no list shows yet, ticks until it does.
-        effects: how many there were.
-        seen: whether the lists show one.
-        told: what the client has concluded: `done`, `not done`, or nothing yet.
+        coming: for each request under way, ticks until its effect.
+        hidden: for each effect that no list shows yet, ticks until one does.
+        effects: the number of effects.
+        seen: whether the lists show an effect.
+        reported: the result that the client reported: `done`, `not done`, or nothing yet.
     """
 
     sent: int = 0
@@ -47,11 +47,11 @@ class State(NamedTuple):
     effects: int = 0
     seen: bool = False
     crashes: int = 0
-    told: str = ""
+    reported: str = ""
 
 
 class Found(NamedTuple):
-    """What a search came to.
+    """The result of a search.
 
     Attributes:
         states: how many states were visited.
@@ -79,7 +79,7 @@ def search(scope: Scope) -> Found:
 
 
 def smallest_grace(late: int, lag: int) -> int:
-    """The shortest grace period without a counter-example."""
+    """Returns the shortest grace period without a counterexample."""
     return next(grace for grace in range(late + lag + 2) if not _fails(late, lag, grace))
 
 
@@ -89,12 +89,12 @@ def _fails(late: int, lag: int, grace: int) -> bool:
 
 def _broken(state: State) -> bool:
     twice = state.effects > 1
-    lost = state.told == "not done" and (state.effects > 0 or bool(state.coming))
+    lost = state.reported == "not done" and (state.effects > 0 or bool(state.coming))
     return twice or lost
 
 
 def _steps(scope: Scope, state: State) -> Iterator[tuple[str, State]]:
-    if state.told:
+    if state.reported:
         if state.coming:
             yield _tick(scope, state)
         return
@@ -102,7 +102,7 @@ def _steps(scope: Scope, state: State) -> Iterator[tuple[str, State]]:
         yield from _send(scope, state)
         return
     if state.seen:
-        yield "a look finds it: done", state._replace(told="done")
+        yield "a lookup finds it: done", state._replace(reported="done")
         return
     if state.crashes < scope.crashes:
         yield (
@@ -112,14 +112,14 @@ def _steps(scope: Scope, state: State) -> Iterator[tuple[str, State]]:
     if state.waited < scope.grace:
         yield _tick(scope, state)
     elif state.sent < scope.attempts:
-        yield "the final look finds nothing: to be sent again", state._replace(waited=None)
+        yield "the final lookup finds nothing: to be sent again", state._replace(waited=None)
     else:
-        yield "the final look finds nothing: not done", state._replace(told="not done")
+        yield "the final lookup finds nothing: not done", state._replace(reported="not done")
 
 
 def _send(scope: Scope, state: State) -> Iterator[tuple[str, State]]:
     sent = state._replace(sent=state.sent + 1, waited=0)
-    answered = sent._replace(effects=sent.effects + 1, told="done")
+    answered = sent._replace(effects=sent.effects + 1, reported="done")
     yield f"request {sent.sent} is answered: done", answered
     yield f"request {sent.sent} gets no answer and has no effect", sent
     for late in range(scope.late + 1):
@@ -140,7 +140,8 @@ def _tick(scope: Scope, state: State) -> tuple[str, State]:
 
 
 def _land(lag: int, state: State) -> State:
-    """Effects that are due happen, and are shown when their lag is over: the longest is worst."""
+    """Applies the effects that are due, and shows them after their lag; the longest lag is the
+    worst."""
     landed = sum(left <= 0 for left in state.coming)
     hidden = (*state.hidden, *[lag] * landed)
     return state._replace(
@@ -162,7 +163,7 @@ def _path(came_from: dict[State, tuple[State, str] | None], state: State) -> tup
 
 
 def report() -> Iterator[str]:
-    """The bound for all small scopes, and the shortest counter-example just below it."""
+    """Yields the bound for all small scopes, and the shortest counterexample just below it."""
     for late in range(4):
         for lag in range(4):
             bound = smallest_grace(late, lag)

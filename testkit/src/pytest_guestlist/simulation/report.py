@@ -16,27 +16,27 @@ from pytest_guestlist.simulation.subject import provider_named
 
 VERDICTS = (
     "done",
-    "found by looking",
+    "found by lookup",
     "failed",
     "happened",
     "unknown",
     "interrupted",
 )
-"""What a call can be told: a result; a result found by looking; an error that says that nothing,
-or something, happened, or that nobody knows; or it was interrupted."""
+"""How a call can end: a result, a result found by a lookup, an error with `happened` False, True or
+None, or an interruption."""
 
 CHUNK = 200
 KEPT = 20
-"""Violations that are kept to be shown."""
+"""The maximum number of violations that are kept for the report."""
 
 
 @dataclass
 class Tally:
-    """What many runs came to.
+    """The sum of many runs.
 
     Attributes:
-        verdicts: calls, by fault and verdict.
-        violations: provider, seed, and what was broken.
+        verdicts: the number of calls by fault and verdict.
+        violations: provider, seed and broken promise.
     """
 
     seeds: int = 0
@@ -54,7 +54,7 @@ class Tally:
         self.violations = [*self.violations, *other.violations][:KEPT]
 
     def table(self) -> Iterator[str]:
-        """Faults against verdicts, one line each."""
+        """Yields the lines of the table: one for each fault, with the numbers of verdicts."""
         names = ["(none)", *(fault.name for fault in FAULTS)]
         names += ["list lag", "clock stepped", "interrupted"]
         yield f"{'fault':20}" + "".join(f"{verdict:>18}" for verdict in VERDICTS)
@@ -66,13 +66,13 @@ class Tally:
 def tally(
     providers: Sequence[str], seeds: range, *, jobs: int = 1, sabotage: str | None = None
 ) -> Tally:
-    """Runs the seeds, in turn with each provider."""
+    """Runs the seeds, each with the next provider in turn."""
     total = Tally()
     chunks = [
         (providers, range(first, min(first + CHUNK, seeds.stop)), sabotage)
         for first in range(seeds.start, seeds.stop, CHUNK)
     ]
-    for part in _carried_out(chunks, jobs):
+    for part in _run_chunks(chunks, jobs):
         total.add(part)
     return total
 
@@ -80,15 +80,15 @@ def tally(
 Chunk = tuple[Sequence[str], range, str | None]
 
 
-def _carried_out(chunks: Iterable[Chunk], jobs: int) -> Iterator[Tally]:
+def _run_chunks(chunks: Iterable[Chunk], jobs: int) -> Iterator[Tally]:
     if jobs <= 1:
-        yield from map(_chunk, chunks)
+        yield from map(_run_chunk, chunks)
         return
     with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(_chunk, chunks)
+        yield from pool.map(_run_chunk, chunks)
 
 
-def _chunk(chunk: Chunk) -> Tally:
+def _run_chunk(chunk: Chunk) -> Tally:
     providers, seeds, sabotage = chunk
     done = Tally()
     with sabotaged(sabotage) if sabotage else nullcontext(), silence():
@@ -106,7 +106,7 @@ def _chunk(chunk: Chunk) -> Tally:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Keeps the log quiet meanwhile: simulated trouble is nobody's news. Its events are checked."""
+    """Turns the log off within this context. The checker reads the events instead."""
     logger = logging.getLogger("guestlist")
     before = logger.level
     logger.setLevel(logging.CRITICAL + 1)
@@ -117,7 +117,7 @@ def silence() -> Iterator[None]:
 
 
 def first_found(providers: Sequence[str], sabotage: str, seeds: int) -> int | None:
-    """The first seed that finds a sabotage, with any of the providers; None if none does."""
+    """Returns the first seed that finds a sabotage with any of the providers, or None."""
     kinds = [provider_named(name) for name in providers]
     with sabotaged(sabotage), silence():
         for seed in range(seeds):

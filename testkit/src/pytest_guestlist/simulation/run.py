@@ -1,4 +1,4 @@
-"""One run: draws a world, calls and faults from a seed, lets them happen, and has them judged."""
+"""One run: draws a service, calls and faults from a seed, runs them, and checks the result."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ from pytest_guestlist.simulation.world import (
 ADDRESSES = ("ada@example.com", "Grace.Hopper@example.com")
 
 STARTS = (0.0, 0.0, 0.1, 3.0, 20.0, 50.0)
-"""Seconds after which a call begins."""
+"""Seconds after the start of the run at which a call may begin."""
 
 PASTS = ("new", "new", "open", "open", "expired", "member", "removed")
-"""Where an address stands when a run begins."""
+"""The state of an address when a run begins."""
 
 VERBS = (
     ("invite", 45),
@@ -52,7 +52,7 @@ VERBS = (
     ("invitations", 2),
     ("members", 2),
 )
-"""What is called, and how often in a hundred."""
+"""The called verbs, with their shares in percent."""
 
 BUDGETS = (
     Budget(),
@@ -64,16 +64,16 @@ BUDGETS = (
 )
 
 PATIENT = Budget(total=300.0, timeout=3.0)
-"""Enough for two grace periods, and little besides what the provider's facts ask for."""
+"""Enough time for two grace periods."""
 
 
 @dataclass
 class Run:
-    """One run, after it is over.
+    """A finished run.
 
     Attributes:
-        violations: the promises that were broken; empty when all is well.
-        lines: what happened, one line for each step; only when asked for.
+        violations: the promises that were broken.
+        lines: one line for each step; empty unless `verbose` was set.
     """
 
     seed: int
@@ -83,17 +83,17 @@ class Run:
     events: list[Event] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
     stepped: bool = False
-    """Whether a client's wall clock was stepped, or wrong all the time."""
+    """Whether a client's wall clock was stepped or wrong."""
     violations: list[Violation] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
     @property
     def misled(self) -> bool:
-        """Whether a client could not know the time."""
+        """Whether a client had a wrong clock, and the service reported no time."""
         return self.stepped and not self.subject.dated
 
     def verdicts(self) -> Counter[tuple[str, str]]:
-        """How often each fault met each verdict: once for each call that it happened to."""
+        """Returns the number of calls by fault and verdict."""
         found: Counter[tuple[str, str]] = Counter()
         for caller in self.callers:
             met = {one.fault.name for one in caller.sent if one.fault is not None}
@@ -109,7 +109,7 @@ class Run:
 
 
 def usable(subject: Subject) -> bool:
-    """Whether one can invite at all: some switches of a service forbid it."""
+    """Returns whether inviting is possible: some switches of a service forbid it."""
     time = Time()
     random = Random(0)
     site = subject.site(time, random)
@@ -122,11 +122,11 @@ def usable(subject: Subject) -> bool:
 
 
 def verdict(caller: Caller) -> str:
-    """What a call was told, in a word."""
+    """Returns the verdict of a call; see `report.VERDICTS`."""
     error = caller.error
     if error is None:
         looked = getattr(caller.value, "email_sent", False) is None
-        return "found by looking" if looked else "done"
+        return "found by lookup" if looked else "done"
     if error is caller.interruption:
         return "interrupted"
     happened = getattr(error, "happened", None)
@@ -135,44 +135,46 @@ def verdict(caller: Caller) -> str:
 
 def simulate(seed: int, provider: type[Provider], *, verbose: bool = False) -> Run:
     """Runs one seed. The same seed and provider give the same run, step by step."""
-    random, aside, naming = Random(seed), Random(f"aside {seed}"), Random(f"naming {seed}")
+    # The names of the last two are part of their seeds: with others, known failures would not
+    # repeat.
+    random, later_draws, naming = Random(seed), Random(f"aside {seed}"), Random(f"naming {seed}")
     subject = draw(provider, random)
     if not usable(subject):
         subject = draw(provider, random, as_usual=True)
-    subject = replace(subject, dated=aside.random() < 0.5)
+    subject = replace(subject, dated=later_draws.random() < 0.5)
     time = Time()
     lines: list[str] = []
 
-    def say(text: str) -> None:
+    def log(text: str) -> None:
         if verbose:
             lines.append(f"{time.now:9.3f}  {text}")
 
     site = subject.site(time, random)
-    world = _World(random, aside, naming, subject, time, site, say)
+    world = _World(random, later_draws, naming, subject, time, site, log)
     world.prepare()
     faults = Faults(random, of=world.faults)
-    driver = Driver(time, site, faults, random, world.secrets, say)
+    driver = Driver(time, site, faults, random, world.secrets, log)
     driver.late_effect = subject.provider.late_effect
     callers = world.calls()
     for caller in callers:
         driver.start(caller)
-    stepped = world.surprises()
-    say(f"seed {seed}: {subject}")
-    say(f"faults: {faults.rate:.0%} of requests, of {', '.join(one.name for one in faults.kinds)}")
+    stepped = world.schedule_events()
+    log(f"seed {seed}: {subject}")
+    log(f"faults: {faults.rate:.0%} of requests, of {', '.join(one.name for one in faults.kinds)}")
     time.run()
     run = Run(seed, subject, site, callers, world.events, world.secrets(), stepped, lines=lines)
     run.violations = check(run)
     for violation in run.violations:
-        say(f"VIOLATION {violation}")
+        log(f"VIOLATION {violation}")
     return run
 
 
 class _World:
-    """Draws what there is before the run, who calls, and what comes in between.
+    """Draws the records from before the run, the calls, and events such as acceptances.
 
     Args:
-        random: what most is drawn from.
-        aside: what was thought of later is drawn from this one, so that a seed that once failed
+        random: the source of most choices.
+        later_draws: the source of choices that were added later, so that a seed that once failed
             stays the same run.
         naming: decides whether a call names a person by the login, if the service has logins.
     """
@@ -180,46 +182,46 @@ class _World:
     def __init__(
         self,
         random: Random,
-        aside: Random,
+        later_draws: Random,
         naming: Random,
         subject: Subject,
         time: Time,
         site: Site,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
     ) -> None:
         self._random = random
-        self._aside = aside
+        self._later_draws = later_draws
         self._naming = naming
         self._subject = subject
         self._provider = subject.provider
         self._time = time
         self._site = site
-        self._say = say
+        self._log = log
         self.events: list[Event] = []
         self._addresses = ADDRESSES[: random.choice((1, 1, 2))]
         self._clients = [self._client(name) for name in ("A", "B")[: random.choice((1, 1, 2))]]
         self._roles: list[Role] = []
         self._rush = random.random() < 0.2
-        """Everything at once, within the second in which the invitation was made."""
+        """Whether all calls begin within the second in which the invitation was made."""
         self.patient = not self._rush and random.random() < 0.2
-        """One invitation, effects that come late, and time enough for the final look."""
-        self._crowd = not self._rush and not self.patient and aside.random() < 0.15
-        """Orders for one new address at once, through one client."""
+        """Whether there is one invitation, late effects, and enough time for the final lookup."""
+        self._crowd = not self._rush and not self.patient and later_draws.random() < 0.15
+        """Whether several calls of one client invite one new address at the same time."""
         if self._crowd:
             self._addresses, self._clients = self._addresses[:1], self._clients[:1]
-        self._lossy = self._rush and aside.random() < 0.5
-        """Answers are lost after the service has acted."""
+        self._lossy = self._rush and later_draws.random() < 0.5
+        """Whether answers are lost after the service has acted."""
 
     @property
     def faults(self) -> Kinds | None:
-        """The kinds of faults that make the most of the scene."""
+        """The group of faults for this kind of run; None for any."""
         if self.patient:
             return Kinds.LATE
         return Kinds.ACTED if self._lossy else None
 
     def secrets(self) -> list[str]:
-        """What must never show: the credentials, and what the links of the emails hold, unless that
-        is the id of the invitation, which the service itself shows to every member."""
+        """Returns the texts that must never be shown: the credentials, and the tokens in links of
+        emails. A token that is the id of the invitation is not secret: the service shows it."""
         held = [
             (re.split(r"[=/#]", mail.link)[-1], mail.invitation)
             for mail in self._site.outbox.emails
@@ -230,7 +232,7 @@ class _World:
     # ------------------------------------------------------------------ before
 
     def prepare(self) -> None:
-        """Members, invitations old and new, from before the run."""
+        """Creates the members and invitations from before the run."""
         provider = self._provider
         if provider.supports("roles"):
             self._roles = list(self._plainly(provider.roles()).items)
@@ -265,7 +267,7 @@ class _World:
         return True
 
     def invite_somebody(self) -> None:
-        """Invites, without faults.
+        """Invites an invented person, without faults.
 
         Raises:
             GuestlistError: that is not possible.
@@ -345,7 +347,7 @@ class _World:
         return Client(name, account, clock)
 
     def calls(self) -> list[Caller]:
-        """Who calls what, and when."""
+        """Draws the calls of the run."""
         number = 1 if self.patient else self._random.choice((1, 1, 2, 3, 4))
         number = max(2, number) if self._crowd else number
         return [self._call(one) for one in range(1, number + 1)]
@@ -359,13 +361,13 @@ class _World:
         verb = "invite" if self.patient or self._crowd else verb
         budget = PATIENT if self.patient else random.choice(BUDGETS)
         accounts = Accounts({client.name: client.account}, budget=budget)
-        order = self._given(verb)
-        who = self._who(client, verb, email, order)
+        arguments = self._draw_arguments(verb)
+        who = self._who(client, verb, email, arguments)
         return Caller(
             number=number,
             client=client,
             verb=verb,
-            order=order,
+            arguments=arguments,
             email=email,
             steps=self._steps(accounts, verb, who, order),
             login_alone=who[1:] if isinstance(who, str) and who.startswith("@") else None,
@@ -374,42 +376,42 @@ class _World:
             budget=accounts.budget,
         )
 
-    def _given(self, verb: str) -> dict[str, Any]:
+    def _draw_arguments(self, verb: str) -> dict[str, Any]:
         random, provider = self._random, self._provider
-        order: dict[str, Any] = {}
+        arguments: dict[str, Any] = {}
         if verb == "invite":
             ways = ["return", "return", "error", "resend"]
             if self._crowd:
                 ways = ways[:3]
             elif provider.supports("revoke"):
                 ways.append("replace")
-            order["if_exists"] = random.choice(ways)
+            arguments["if_exists"] = random.choice(ways)
             for role in self._offered() if provider.least_roles else ():
-                order["role"] = role if random.random() < 0.5 else role.id
+                arguments["role"] = role if random.random() < 0.5 else role.id
             if provider.can_suppress_email and random.random() < 0.15:
-                order["send_email"] = False
+                arguments["send_email"] = False
         if verb in ("assign_role", "unassign_role"):
-            order["role"] = random.choice(self._roles) if self._roles else "any"
+            arguments["role"] = random.choice(self._roles) if self._roles else "any"
         if verb == "wait":
-            order["timeout"] = random.choice((5.0, 40.0))
-        return order
+            arguments["timeout"] = random.choice((5.0, 40.0))
+        return arguments
 
     def _steps(
-        self, accounts: Accounts, verb: str, who: str | Guest, order: dict[str, Any]
+        self, accounts: Accounts, verb: str, who: str | Guest, arguments: dict[str, Any]
     ) -> Steps[Any]:
         method = getattr(verbs, verb)
         if verb in ("invitations", "members"):
             return _walk(method(accounts))
-        given: Steps[Any] = method(accounts, who, **order)
+        given: Steps[Any] = method(accounts, who, **arguments)
         return given
 
-    def _who(self, client: Client, verb: str, email: str, order: dict[str, Any]) -> str | Guest:
+    def _who(self, client: Client, verb: str, email: str, arguments: dict[str, Any]) -> str | Guest:
         """Returns how a call names a person; adds the login to what `invite` and `status` get."""
         login = None if verb in ("invitations", "members") else self._login(email)
         if login is None:
             return email
         if verb in ("invite", "status"):
-            order["login"] = login
+            arguments["login"] = login
             return email
         if self._naming.random() < self._subject.logins_alone:
             return f"@{login}"
@@ -421,11 +423,11 @@ class _World:
             return None
         return self._subject.login(self._site, email)
 
-    # ------------------------------------------------------------------ surprises
+    # ------------------------------------------------------------------ events in between
 
-    def surprises(self) -> bool:
-        """What comes in between: invitees who click, wall clocks that are stepped or were wrong
-        all the time.
+    def schedule_events(self) -> bool:
+        """Schedules clicks of invitees and steps of wall clocks, or sets a clock wrong from the
+        start.
 
         Returns:
             Whether a clock is wrong.
@@ -442,21 +444,23 @@ class _World:
             self._time.at(
                 self._time.now + random.uniform(0, 30), partial(self._step_clock, client, by)
             )
-        wrong = self._aside.random() < 0.1
+        wrong = self._later_draws.random() < 0.1
         if wrong:
-            days = self._aside.choice((-30, -1, 5, 30))
-            self._step_clock(self._aside.choice(self._clients), days * 86400.0)
+            days = self._later_draws.choice((-30, -1, 5, 30))
+            self._step_clock(self._later_draws.choice(self._clients), days * 86400.0)
         return stepped or wrong
 
     def _click(self, action: Callable[[str], None]) -> None:
         for mail in open_emails(self._site, self._addresses):
             done = self._site.click(action, mail.invitation)
-            self._say(f"    {mail.to} clicks {action.__name__}" + ("" if done else " in vain"))
+            self._log(
+                f"    {mail.to} clicks {action.__name__}" + ("" if done else ", but is refused")
+            )
             return
 
     def _step_clock(self, client: Client, by: float) -> None:
         client.clock.offset += by
-        self._say(f"    the wall clock of {client.name} is stepped by {by:g} s")
+        self._log(f"    the wall clock of {client.name} is stepped by {by:g} s")
 
 
 def _walk(walk: Walk[Any]) -> Steps[list[Any]]:

@@ -1,4 +1,4 @@
-"""Ways to break the policy on purpose: each has to be found, or the checker proves nothing."""
+"""Ways to break the policy on purpose. The checker must find each, or it proves nothing."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ Patches = list[Any]
 Sabotage = Callable[[], Patches]
 
 SABOTAGES: dict[str, Sabotage] = {}
-"""All of them, by name; the docstring says what is broken."""
+"""All sabotages by name. The docstring of each describes it."""
 
 
 @contextmanager
 def sabotaged(name: str) -> Iterator[None]:
-    """Breaks the policy in one way meanwhile.
+    """Breaks the policy in one way within this context.
 
     Raises:
-        KeyError: there is no such way.
+        KeyError: there is no such sabotage.
     """
     with ExitStack() as stack:
         for patch in SABOTAGES[name]():
@@ -105,8 +105,8 @@ def a_5xx_is_final() -> Patches:
 
 
 @_listed
-def doubt_forgotten() -> Patches:
-    """Whatever is raised says that nothing happened."""
+def unresolved_called_failed() -> Patches:
+    """Every error has `happened` False."""
     about = Call.about
 
     def sure(self: Call, error: GuestlistError) -> GuestlistError:
@@ -118,13 +118,13 @@ def doubt_forgotten() -> Patches:
 
 @_listed
 def budget_ignored() -> Patches:
-    """There is always time."""
+    """The time of the budget never ends."""
     return [_instead(account.Call, "remaining", property(lambda _self: 1e6))]
 
 
 @_listed
 def attempts_without_end() -> Patches:
-    """Nothing is given up before the time is over, and the time is not looked at."""
+    """The search never ends, because its time is not checked."""
     search = recovery._search
 
     def stubborn(call: Call, *args: Any) -> Steps[Any]:
@@ -157,13 +157,13 @@ def interruption_swallowed() -> Patches:
 
 @_listed
 def interruption_unnoted() -> Patches:
-    """An interruption says nothing about what may have happened."""
+    """An interruption gets no note about requests that may have taken effect."""
     return [_instead(policy, "_note", lambda _call, _interruption: None)]
 
 
 @_listed
 def reading_errors_escape() -> Patches:
-    """What a provider's reading stumbles over reaches the caller."""
+    """Errors of a provider that reads an answer reach the caller."""
     return [_instead(policy, "READING_ERRORS", ())]
 
 
@@ -177,8 +177,8 @@ def secrets_in_the_clear() -> Patches:
 
 
 @_listed
-def no_look() -> Patches:
-    """What got no answer is taken for not happened."""
+def no_lookup() -> Patches:
+    """A request without an answer counts as without effect."""
 
     def search(*_args: Any) -> Steps[Any]:
         return None
@@ -188,7 +188,7 @@ def no_look() -> Patches:
 
 
 @_listed
-def early_look_believed() -> Patches:
+def early_lookup_believed() -> Patches:
     """There is no grace period."""
     return [_instead(account.Call, "grace", property(lambda _self: 0.0))]
 
@@ -207,16 +207,16 @@ def grace_without_lag() -> Patches:
 
 @_listed
 def own_work_forgotten() -> Patches:
-    """What the client has made itself is only known once the lists show it."""
+    """The client does not remember the records that it has created."""
     return [_instead(recent_writes.RecentWrites, "of", lambda *_: None)]
 
 
 @_listed
-def failed_look_believed() -> Patches:
-    """A look that fails counts as one that finds nothing, and is believed at once."""
+def failed_lookup_believed() -> Patches:
+    """A lookup that fails counts as a conclusive lookup that found nothing."""
     search = recovery._search
 
-    def gullible(call: Call, doubt: Any, look: Any, conclusive: bool) -> Steps[Any]:
+    def gullible(call: Call, unresolved: Any, look: Any, conclusive: bool) -> Steps[Any]:
         def careless(happened: bool) -> Steps[Any]:
             try:
                 return (yield from look(happened))
@@ -225,7 +225,7 @@ def failed_look_believed() -> Patches:
 
         try:
             with mock.patch.object(account.Call, "grace", property(lambda _self: 0.0)):
-                steps = search(call, doubt, look and careless, conclusive)
+                steps = search(call, unresolved, look and careless, conclusive)
                 first = next(steps)
         except StopIteration as done:
             return done.value
@@ -241,13 +241,17 @@ def failed_look_believed() -> Patches:
 
 @_listed
 def unknown_called_failed() -> Patches:
-    """What is not known is told as failed."""
-    return [_instead(recovery, "_unknown", lambda doubt: errors.ServiceUnavailable(doubt.message))]
+    """An unknown outcome is reported as a failure."""
+    return [
+        _instead(
+            recovery, "_unknown", lambda unresolved: errors.ServiceUnavailable(unresolved.message)
+        )
+    ]
 
 
 @_listed
 def unreadable_called_failed() -> Patches:
-    """A 2xx that cannot be read is told as failed."""
+    """A 2xx that cannot be read is reported as a failure."""
 
     class Failed(MalformedResponse):
         @property
@@ -263,7 +267,7 @@ def unreadable_called_failed() -> Patches:
 
 @_listed
 def every_resend_conclusive() -> Patches:
-    """A resend is looked for by its expiry, also where resending does not move that."""
+    """A lookup after a resend compares the expiry even if resending does not change it."""
 
     def once(call: Call, send: Any, look: Any, **_conclusive: bool) -> Steps[Any]:
         return recovery.once(call, send, look)
@@ -273,9 +277,9 @@ def every_resend_conclusive() -> Patches:
 
 @_listed
 def any_invitation_is_renewed() -> Patches:
-    """The invitation that is to be resent is taken for the resent one."""
+    """The invitation from before the resend counts as the resent one."""
 
-    def renewed(_call: Call, before: Any, *_told: bool) -> Steps[Any]:
+    def renewed(_call: Call, before: Any, *_flags: bool) -> Steps[Any]:
         return before
         yield
 
@@ -284,19 +288,20 @@ def any_invitation_is_renewed() -> Patches:
 
 @_listed
 def expiry_compared_at_once() -> Patches:
-    """A resend may go out within the second of the last mail, whose expiry is cut to seconds."""
+    """A resend may be sent within the same second as the last email, so that the expiry is
+    equal."""
     return [_instead(evidence, "RENEWAL_GAP_SECONDS", 0.0)]
 
 
 @_listed
 def our_clock_decides() -> Patches:
-    """Dates of the service are compared with this machine's clock, whatever the service's says."""
+    """Dates of the service are compared with this machine's clock instead of the service's."""
     return [_instead(account.Account, "now", lambda self: self.clock.now())]
 
 
 @_listed
 def expired_by_our_clock() -> Patches:
-    """What a look finds is judged by this machine's clock alone."""
+    """A lookup uses only this machine's clock to decide whether an invitation has expired."""
     find = create._find_new_record
 
     def strict(*args: Any) -> Steps[Any]:
@@ -310,7 +315,7 @@ def expired_by_our_clock() -> Patches:
 
 
 @_listed
-def nobody_waits() -> Patches:
+def no_lock_per_guest() -> Patches:
     """Calls about one address run at the same time."""
 
     def lock_guest(_call: Call, _email: str) -> Steps[None]:
@@ -399,8 +404,8 @@ def conflict_means_again() -> Patches:
 
 
 @_listed
-def revoked_is_not_told() -> Patches:
-    """When an invitation is replaced and the new one fails, nothing is said of the old one."""
+def revoked_is_not_reported() -> Patches:
+    """If the new invitation fails, the error does not report that the old one was revoked."""
     anew = create.make_anew
 
     def silent(*args: Any) -> Steps[Any]:
@@ -415,7 +420,7 @@ def revoked_is_not_told() -> Patches:
 
 @_listed
 def revoke_not_sent() -> Patches:
-    """Revoking sends nothing and tells that it is done."""
+    """Revoking sends nothing and reports success."""
 
     def settled(call: Call, flow: Any, email: str) -> Steps[Any]:
         next(flow)
@@ -426,5 +431,5 @@ def revoke_not_sent() -> Patches:
 
 
 def described() -> Mapping[str, str]:
-    """What each sabotage breaks, by name."""
+    """Returns a description of each sabotage, by name."""
     return {name: (one.__doc__ or "").strip() for name, one in SABOTAGES.items()}

@@ -1,4 +1,4 @@
-"""What is put to the test: a provider, the imitation of its service, and variations of both.
+"""The subject of a run: a provider, the sandbox of its service, and variations of both.
 
 Each run draws one variation, so that the policy also meets facts and gaps that none of the
 installed providers has: lists that lag, a service that refuses a second invitation, one that cannot
@@ -40,7 +40,7 @@ class Subject:
     dated: bool = True
 
     def site(self, time: Time, random: Random) -> Site:
-        """The service, fresh."""
+        """Returns a new instance of the service."""
         return Site(
             self.service,
             time,
@@ -54,17 +54,17 @@ class Subject:
         )
 
     def refuses(self, response: Response) -> bool:
-        """Whether the service says that it has not done it: by the status, or within a 2xx."""
+        """Returns whether an answer is a refusal: by its status, or inside a 2xx."""
         return judge(response) is not Verdict.DONE or bool(refusal(self.provider, response)[1])
 
     @property
     def logins_alone(self) -> float:
-        """How often a call names a person by the login alone. Never if an invitation does not show
-        the login of the invited person."""
+        """The share of calls that name a person by the login alone. Zero if an invitation does not
+        show the login of the invited person."""
         return 0.0 if isinstance(self.provider, _WithLogins) else 0.5
 
     def login(self, site: Site, email: str) -> str | None:
-        """The login of the person with an address; None if there is no account of it."""
+        """Returns the login of the person with an address. None if the person has no account."""
         if isinstance(self.provider, _WithLogins):
             return login_of(email)
         if not isinstance(site.service, OrganizationService):
@@ -80,10 +80,10 @@ class Subject:
 
 
 def provider_named(name: str) -> type[Provider]:
-    """An installed provider that has a sandbox.
+    """Returns an installed provider that has a sandbox.
 
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: there is no such provider with a sandbox.
     """
     found = with_sandbox()
     plain, _, variation = name.partition(":")
@@ -98,11 +98,11 @@ def provider_named(name: str) -> type[Provider]:
 
 
 LOGINS = "logins"
-"""Marks a variation of a provider: `vultr:logins`."""
+"""The suffix for the variation `with_logins`, as in `vultr:logins`."""
 
 
 def login_of(email: str) -> str:
-    """The login of a person of `with_logins`."""
+    """Returns the login of a person in a service of `with_logins`."""
     return email.partition("@")[0].replace(".", "-").lower()
 
 
@@ -112,8 +112,8 @@ class _WithLogins(Provider):
 
 @lru_cache
 def with_logins(provider: type[Provider]) -> type[Provider]:
-    """The provider as if its service listed members by logins, without their addresses, and could
-    not be searched for an address among the members. Invitations keep their addresses."""
+    """Returns a variation of a provider whose members have logins instead of addresses, and cannot
+    be searched by address. Invitations keep their addresses."""
 
     def hidden(member: Member) -> Member:
         login = login_of(member.email) if member.email else member.login
@@ -137,13 +137,13 @@ def with_logins(provider: type[Provider]) -> type[Provider]:
 
 
 def with_sandbox() -> dict[str, type[Provider]]:
-    """The installed providers that bring an imitation of their service."""
+    """Returns the installed providers that have a sandbox, by name."""
     return {name: kind for name, kind in installed().providers.items() if kind.sandbox}
 
 
 @lru_cache
 def service_of(provider: type[Provider]) -> type[Service]:
-    """The imitation of a provider's service."""
+    """Returns the sandbox of a provider's service."""
     module, _, name = (provider.sandbox or "").partition(":")
     found: type[Service] = getattr(import_module(module), name)
     return found
@@ -153,7 +153,7 @@ def draw(provider: type[Provider], random: Random, *, as_usual: bool = False) ->
     """Draws a variation.
 
     Args:
-        as_usual: with all switches of the service as they are by default.
+        as_usual: whether all switches of the service keep their defaults.
     """
     service = service_of(provider)
     switches = {
@@ -194,7 +194,7 @@ def draw(provider: type[Provider], random: Random, *, as_usual: bool = False) ->
 def _settings(
     provider: type[Provider], profile: str, switches: tuple[tuple[str, str], ...]
 ) -> dict[str, Any]:
-    """The settings that reach the service, which may need others than usual."""
+    """Returns the settings that reach the service in this variation."""
     chosen: dict[str, Any] = dict(switches)
     return dict(service_of(provider)(profile=profile, **chosen).settings(BASE_URL))
 

@@ -1,4 +1,4 @@
-"""A world of its own: virtual time, one service in memory, and the truth about what it holds."""
+"""The simulated environment: virtual time, one service in memory, and a history of its records."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from guestlist.sandbox.service import Email, Outbox, SandboxRefusal, Service
 from pytest_guestlist.calling import call
 
 EPOCH = 1_800_000_000.25
-"""When a run begins, in seconds since 1970. Not a whole second: services cut fractions off."""
+"""The start of a run in seconds since 1970. Not a whole second, because services cut off
+fractions."""
 
 LAPSED = "expired"
 OPEN = frozenset({"pending", "awaiting_approval"})
@@ -32,7 +33,7 @@ OPEN = frozenset({"pending", "awaiting_approval"})
 
 
 class Time:
-    """Virtual time: what is due happens in order, and nothing takes any time by itself."""
+    """Virtual time: runs scheduled actions in order. Actions take no time."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -40,11 +41,12 @@ class Time:
         self._number = count()
 
     def at(self, moment: float, action: Callable[[], None]) -> None:
-        """Lets something happen at a moment, in seconds; what is past happens next."""
+        """Schedules an action at a moment in seconds. If the moment has passed, the action is
+        next."""
         heapq.heappush(self._due, (max(moment, self.now), next(self._number), action))
 
     def run(self) -> None:
-        """Goes on until nothing is due any more."""
+        """Runs all scheduled actions, and those that they schedule."""
         while self._due:
             self.now, _, action = heapq.heappop(self._due)
             action()
@@ -64,37 +66,37 @@ class ClientClock:
         return datetime.fromtimestamp(EPOCH + self._time.now + self.offset, UTC)
 
     def sleep(self, seconds: float) -> None:
-        raise AssertionError("the simulator carries sleeps out itself")
+        raise AssertionError("the simulation's driver handles sleeps itself")
 
     async def asleep(self, seconds: float) -> None:
-        raise AssertionError("the simulator carries sleeps out itself")
+        raise AssertionError("the simulation's driver handles sleeps itself")
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What the service really holds about one address."""
+    """The records of the service about one address at one moment."""
 
     open: frozenset[str] = frozenset()
     """Ids of the invitations that can be accepted."""
     members: frozenset[str] = frozenset()
     lapsed: frozenset[str] = frozenset()
-    """Ids of the invitations that could be accepted once, and nobody has ended."""
+    """Ids of the expired invitations."""
 
     @property
     def here(self) -> bool:
-        """Whether the person is invited or in."""
+        """Whether the person is invited or a member."""
         return bool(self.open or self.members)
 
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """One request, or click of an invitee, that reached the service and was not a mere read.
+    """A request or a click of an invitee that reached the service and was not a read.
 
     Attributes:
-        by: the number of the call that sent it; None for the invitee and for what came before.
-        emails: those that it made the service send.
-        touched: the addresses whose truth it changed.
-        accepted: whether the service said that it has done it.
+        by: the number of the call that sent it; None for the invitee, and before the run.
+        emails: the emails that the service sent because of it.
+        touched: the addresses whose records it changed.
+        accepted: whether the service did not refuse it.
     """
 
     at: float
@@ -105,15 +107,14 @@ class Landed:
 
 
 class Site:
-    """One service in memory, reached without sockets and without an event loop.
+    """One service in memory, called without sockets and without an event loop.
 
     Args:
         kind: the service.
-        lag: how long its lists may miss a new invitation, in seconds.
-        page: records of a page at most, so that small organizations have several; None for the
-            service's own size.
-        dated: whether its answers tell the time.
-        refuses: whether an answer says that the service has not done what it was asked.
+        lag: the number of seconds for which lists may lack a new invitation.
+        page: the maximum number of records in a page; None for the service's own size.
+        dated: whether its answers have a `Date` header.
+        refuses: returns whether an answer is a refusal.
     """
 
     def __init__(
@@ -152,23 +153,23 @@ class Site:
         self._notice(new_shows_at=0.0)
 
     def truth(self, email: str) -> Truth:
-        """What the service holds about an address now."""
+        """Returns the current records about an address."""
         return self._truth.get(email_key(email), Truth())
 
     def members(self, email: str) -> set[str]:
-        """The ids of the members with an address now."""
+        """Returns the ids of the current members with an address."""
         members = self.service.snapshot()["members"]
         return {one["id"] for one in members if email_key(one["email"]) == email_key(email)}
 
     def truths(self, email: str, since: float, until: float) -> list[Truth]:
-        """All that was true of an address between two moments, in order."""
+        """Returns all records about an address between two moments, in order."""
         key = email_key(email)
         before = [known for at, known in self.history if at < since]
         during = [known for at, known in self.history if since <= at <= until]
         return [known.get(key, Truth()) for known in (*before[-1:], *during)]
 
     def answer(self, outgoing: Outgoing, effect: Effect, by: int | None) -> Response:
-        """The service's answer to a request that reaches it now."""
+        """Returns the service's answer to a request that reaches it now."""
         if effect is Effect.READ:
             hidden = [id for id, at in self._shows_at.items() if at > self._time.now]
             self.lagged = self.lagged or bool(hidden)
@@ -186,7 +187,7 @@ class Site:
         return replace(response, headers={**response.headers, "date": date})
 
     def click(self, action: Callable[[str], None], invitation: str) -> bool:
-        """Lets an invitee accept or decline; False where the service does not allow it."""
+        """Accepts or declines as the invitee. Returns False if the service refuses."""
         emails = len(self.outbox.emails)
         try:
             action(invitation)
@@ -196,7 +197,7 @@ class Site:
         return True
 
     def restart_history(self) -> None:
-        """Forgets how the present truth came about."""
+        """Forgets all earlier records and requests."""
         self.landed.clear()
         self.history.clear()
         self._shows_at.clear()
@@ -209,7 +210,7 @@ class Site:
         self.landed.append(Landed(self._time.now, by, sent, touched, accepted))
 
     def _notice(self, new_shows_at: float) -> frozenset[str]:
-        """Reads the truth anew and returns the addresses of which it has changed."""
+        """Reads the current records. Returns the addresses whose records have changed."""
         snapshot = self.service.snapshot()
         found: defaultdict[str, tuple[set[str], set[str], set[str]]]
         found = defaultdict(lambda: (set(), set(), set()))
@@ -233,7 +234,7 @@ class Site:
         return frozenset(changed)
 
     def _in_small_pages(self, outgoing: Outgoing) -> Outgoing:
-        """The same request for a smaller page, where it names the size of one."""
+        """Returns the request with a smaller page size, if it has a page size."""
         if self._page is None:
             return outgoing
         url, content = outgoing.url, outgoing.content
@@ -258,9 +259,9 @@ class Site:
 
 
 PAGE_SIZES = frozenset({"per_page", "page_size", "limit", "take", "count"})
-"""What services call the size of a page."""
+"""The names that services use for the page size."""
 PAGE_STARTS = frozenset({"cursor", "offset", "page", "skip", "start", "startIndex"})
-"""What they call the place where it begins."""
+"""The names that services use for the start of a page."""
 
 
 def body_of(outgoing: Outgoing) -> Any:
@@ -271,12 +272,12 @@ def body_of(outgoing: Outgoing) -> Any:
 
 
 def later(moment: timedelta) -> float:
-    """A length of time in seconds, with a margin of an hour."""
+    """Returns a duration in seconds, plus a margin of one hour."""
     return moment.total_seconds() + 3600.0
 
 
 def open_emails(site: Site, addresses: Collection[str]) -> Iterator[Email]:
-    """The emails to some addresses whose invitation is still open, the newest first."""
+    """Yields the emails to some addresses whose invitation is still open, the newest first."""
     keys = {email_key(address) for address in addresses}
     for mail in reversed(site.outbox.emails):
         if email_key(mail.to) in keys and mail.invitation in site.truth(mail.to).open:
