@@ -155,7 +155,7 @@ def _what_is_wrong(typed: str) -> str | None:
 def _ascii_domain(domain: str) -> str | None:
     """Returns a domain in ASCII, or None if it is invalid."""
     if not domain.isascii():
-        import idna  # imported here because few addresses need it; httpx depends on it
+        import idna  # Imported here, because only international domains need it. httpx installs it.
 
         try:
             domain = idna.encode(domain, uts46=True).decode("ascii")

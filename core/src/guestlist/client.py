@@ -459,7 +459,7 @@ def _publish(run: Callable[..., Any], verb: Callable[..., Any], items: Any = Non
     )
 
 
-# To a type checker, a method made from a verb is a descriptor that keeps the verb's signature.
+# For type checkers, a method made from a verb is a descriptor that keeps the verb's signature.
 
 
 class _Verb(Generic[P, T]):
@@ -575,7 +575,7 @@ class Guestlist(_Client):
             if items is None:
                 return
             yield from items
-            del items  # before the next page is read: of a long list one page is kept
+            del items  # freed before the next page is read, so that memory holds only one page
 
     def close(self) -> None:
         """Closes the connections. A call in progress keeps its own until it ends.

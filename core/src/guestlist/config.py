@@ -147,7 +147,8 @@ def from_environment(plugins: Plugins, *, only: Collection[str] = ()) -> Config:
             if _complete(providers[name]):
                 accounts[name] = providers[name]()
         if begun and not accounts:
-            providers[begun[0]]()  # raises an error that names the missing settings
+            # The constructor raises an error that names the missing settings.
+            providers[begun[0]]()
     except ConfigError as error:
         raise error.within("the environment: ") from None
     return Config(accounts, source="the environment")

@@ -279,7 +279,7 @@ class Plugins:
             self.add(plugin, " ".join(_origin_of(entry)), entry.name)
         except KeyboardInterrupt:
             raise
-        # SystemExit is caught, too, so that the other plugins still work.
+        # SystemExit is caught as well, so that other plugins still work.
         except BaseException as error:
             self._break(entry, f"{type(error).__name__}: {error}")
 

@@ -97,7 +97,7 @@ class RunReporter:
             case CheckingPlan():
                 status.show("checking whether the services have changed since the plan was made")
             case Planned(plan):
-                if isinstance(plan, Plan):  # a saved plan was shown when it was made
+                if isinstance(plan, Plan):  # A saved plan was already shown when it was made.
                     self.show_plan(plan)
             case Resuming(left=left):
                 if session.screen is not None:

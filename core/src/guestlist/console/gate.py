@@ -233,7 +233,8 @@ class Gate:
         longest = MAX_SIGN_IN_BYTES if path == "/login" else MAX_BODY_BYTES
         form = await _read_form(request, longest)
         if visit is None or path == "/login":
-            visit = Visit("", b"", form)  # the token of the link is the proof
+            # Signing in needs no form token: the one-time link proves who sends the form.
+            visit = Visit("", b"", form)
         else:
             visit = Visit(visit.actor, visit.secret, form, visit.is_session)
             if path not in SHOWING_POSTS and not is_form_token(visit.secret, visit.value("csrf")):

@@ -125,7 +125,8 @@ class PlanPages:
         """Shows the plan that was made last."""
         site, query = self._site, request.query_params
         making = self._making
-        busy = making is not None and making.is_running  # before the plan that it replaces is read
+        # Read before `_plan`, so that a finished plan is not shown as unfinished.
+        busy = making is not None and making.is_running
         shown = self._plan
         chosen = {"account": query.get("account", ""), "action": query.get("action", "")}
         found = shown.count(**chosen) if shown else 0

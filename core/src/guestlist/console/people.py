@@ -246,7 +246,7 @@ class People:
         self._ended = True
         for thread in self._threads:
             thread.join(LAST_READING_SECONDS if seconds is None else seconds)
-        self._stop()  # ends a reading that takes longer before its next request
+        self._stop()  # A reading that takes longer ends before its next request.
         with self._lock:
             self._db.close()
 
@@ -645,7 +645,8 @@ def _where(chosen: Filter) -> tuple[str, list[object]]:
     elif chosen.state:
         cell.append("c.state = ?")
         values.append(chosen.state)
-    if chosen.role:  # many people may have it, so that a list of all of them would be slow
+    # EXISTS, because many people may have the role, and IN would build a list of all of them.
+    if chosen.role:
         values.append(chosen.role)
         condition = " AND ".join(["h.person = p.id", *cell, "h.role = ?"])
         parts.append(

@@ -53,7 +53,7 @@ class _Server(uvicorn.Server):
                 console,
                 lifespan="off",
                 ws="none",
-                access_log=False,  # it would contain the token of the one-time link
+                access_log=False,  # the log would contain the token of the one-time link
                 log_config=None,
                 proxy_headers=False,  # anybody on this machine could forge them
                 server_header=False,

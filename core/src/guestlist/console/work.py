@@ -300,7 +300,7 @@ class Calls(Work):
                 self._call(step)
         except GuestlistError as error:
             step.failure, step.progress = failure_of(error), Progress.FAILED
-        except Stopped:  # the console ends, and the call was waiting
+        except Stopped:  # The console is shutting down while the call waited.
             step.progress = Progress.STOPPED
         except Exception as error:
             logger.error("%s failed: %s", step.verb, type(error).__name__)

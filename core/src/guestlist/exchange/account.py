@@ -152,7 +152,7 @@ class Account:
 
     def get_ready(self) -> None:
         """Calls `ready` if it has not been called yet."""
-        ready = self.ready  # read once, because another thread may clear it
+        ready = self.ready  # Read only once, because another thread may set it to None in between.
         if ready is not None:
             ready(self.provider.base_url)
             self.ready = None  # cleared last, so that other threads wait in `ready` until then

@@ -151,7 +151,8 @@ class Driver:
                 done.put((number, None, error))
 
         for number, steps in enumerate(runs):
-            context = copy_context()  # for traces: the thread belongs to this call
+            # Copied, so that traces show the thread as a part of this call.
+            context = copy_context()
             arguments = (work, number, steps)
             threading.Thread(target=context.run, args=arguments, daemon=True).start()
         results: dict[int, Any] = {}

@@ -86,7 +86,7 @@ def run(call: Call, flow: Flow[T]) -> Steps[T]:
             try:
                 response = yield from exchange(call, request)
             except GuestlistError as error:
-                # without the traceback, so that the new one ends on the provider's line
+                # The traceback is dropped, so that the new one ends at the provider's line.
                 resume = partial(flow.throw, error.with_traceback(None))
             else:
                 if request.effect is not Effect.READ and not acted:
@@ -96,7 +96,8 @@ def run(call: Call, flow: Flow[T]) -> Steps[T]:
         if acted or (acted is None and error.happened is False):
             error.happened = acted
         raise call.about(error) from error.__cause__
-    except Exception as bug:  # its text may quote a caught error that contains a secret
+    # The text of the error may quote a caught error that contains a secret.
+    except Exception as bug:
         call.account.redact.mask(bug)
         raise
     finally:
@@ -290,7 +291,7 @@ def block(call: Call, function: Callable[[], T]) -> Steps[T]:
     """Calls a function that may block, such as one of the ledger, and returns its result."""
     try:
         return cast(T, (yield Block(function)))
-    except GuestlistError:  # an error of the ledger is not treated as an interruption
+    except GuestlistError:  # A LedgerError is not an interruption: it already names the outcome.
         raise
     except BaseException as interruption:
         _note(call, interruption)
@@ -349,7 +350,7 @@ def _fetched_token(call: Call) -> Steps[Token]:
     asked = account.clock.monotonic()
     try:
         token = yield from run(fetching, account.fetch_token())
-    # Replaced, because a NotFound would look like an absent person.
+    # Replaced by another error, because a NotFound would mean that the person is absent.
     except errors.ServiceRefusal as refusal:
         if isinstance(refusal, errors.Unauthorized):
             raise
@@ -392,12 +393,12 @@ def _connection(call: Call, key: tuple[str, ...]) -> Steps[None]:
 def _prepare(call: Call, request: Request) -> Steps[Outgoing]:
     """Waits for the rate limit, stores the intent, and returns the request to send."""
     account = call.account
-    account.address(request)  # raises before the wait if the request cannot be sent
+    account.address(request)  # An invalid address raises here, before the wait.
     limiters = account.rate_limiter.parts(request)
     turns = yield from _wait_for_limits(call, request, limiters)
     outgoing = account.outgoing(
         request, call.budget
-    )  # after the wait, because credentials may change during it
+    )  # Built after the wait, because credentials may change during it.
     yield from _intend(call, request)
     written = account.clock.monotonic()
     missed = [turn.limiter for turn in turns if turn.limiter.missed(written - turn.moment)]
@@ -406,7 +407,8 @@ def _prepare(call: Call, request: Request) -> Steps[Outgoing]:
         # not missed is kept: under a daily limit, another one would be minutes away.
         yield from _wait_for_limits(call, request, missed)
         if account.clock.monotonic() - written > INTENT_MAX_AGE_SECONDS:
-            yield from _intend(call, request)  # another process may have treated the first as stale
+            # Another process may have treated the first intent as stale.
+            yield from _intend(call, request)
     if exceeded := call.exceeded(0.0):  # the ledger was slow, or the machine was asleep
         raise _out_of_budget(account, exceeded, 0.0)
     outgoing.guest = (account.name, call.email.casefold()) if call.email else None
@@ -442,7 +444,8 @@ def _wait_for_limits(
         turns: list[_Turn] = []
         for limiter in limiters:
             turns += ((yield from _reserve_turn(call, request, limiter)),)
-        earlier = turns[:-1]  # void if another request was refused while this one waited
+        # Reserved before the last wait. Void if another request was refused during that wait.
+        earlier = turns[:-1]
         for turn in earlier:
             if turn.limiter.shared:
                 yield from block(call, turn.limiter.look)

@@ -130,8 +130,8 @@ class RateLimiter:
             patience: seconds; a moment that is further away is not reserved.
         """
         with self._lock:
-            # Any moment after a free one is free, too. So the latest of them is free under all
-            # limits.
+            # If a limit allows a moment, it allows every later one. So the latest moment satisfies
+            # all limits.
             free = (window.free(now) for window in self._windows)
             moment = max(now, self._paused_until, self._last, *free)
             if moment - now <= patience:

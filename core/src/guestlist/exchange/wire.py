@@ -259,9 +259,10 @@ class _Attempt:
     def failure(self, error: Exception) -> Failure:
         """Returns the failure for an attempt that got no complete answer."""
         if isinstance(error, AssertionError) or type(error).__module__.partition(".")[0] == "vcr":
-            raise error  # from a mock or a cassette, and must fail the test
+            raise error  # The error comes from a mock or a cassette, and must fail the test.
         status = self.status
-        if status is None:  # a hook of the caller's client may have raised an error with the status
+        # The caller's client may have a hook that raises an error with the status.
+        if status is None:
             status = getattr(getattr(error, "response", None), "status_code", None)
         if status is None and self.trace.proves_unsent(error):
             return self._unsent(error)
@@ -351,7 +352,8 @@ class HttpxWire(_Wire):
                 answer = send(request)
                 try:
                     attempt.head(answer)
-                    if answer.is_stream_consumed:  # by a mock or by a hook of the caller's client
+                    # A mock or a hook of the caller's client has read the body.
+                    if answer.is_stream_consumed:
                         return attempt.response(answer.content)
                     body = attempt.body()
                     for chunk in answer.stream:
@@ -415,7 +417,8 @@ class AsyncHttpxWire(_Wire):
         import anyio
 
         attempt = _Attempt(outgoing, connection)
-        ours = connection is not None  # our stream enforces the time limit, and `send` closes it
+        # Then our own stream enforces the time limit, and `send` closes it.
+        ours = connection is not None
         try:
             request = self._build(outgoing, attempt.trace.report_async)
         except Exception as error:

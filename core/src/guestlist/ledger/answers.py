@@ -58,7 +58,7 @@ _answered = exists().where(
     _other.c.account == orders.c.account,
     _other.c.key == orders.c.key,
     _theirs.c.what.in_(ENDS),
-    # an answer since the order began counts, also one recorded for another order
+    # An answer counts if it came after the order began, even if it was recorded for another order.
     _theirs.c.id
     > select(func.min(_own.c.id))
     .where(_own.c.order == orders.c.id)

@@ -24,7 +24,8 @@ def emails_since(store: Store, moment: datetime) -> Iterator[tuple[str, int]]:
     Raises:
         LedgerError: the ledger cannot be read.
     """
-    # SQLite sorts by bytes, PostgreSQL by the locale unless a collation is given
+    # The collation is given, because PostgreSQL would sort by the locale, and SQLite sorts by
+    # bytes.
     key = orders.c.key if store.is_sqlite else orders.c.key.collate("C")
     sent = or_(
         and_(orders.c.state == OrderState.DONE, func.coalesce(orders.c.email_sent, True)),

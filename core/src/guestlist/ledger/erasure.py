@@ -113,7 +113,8 @@ def _forget(connection: Connection, email: str, *, force: bool) -> Erased:
 def _names_of(connection: Connection, key: str) -> tuple[set[str], set[str]]:
     """Returns the keys and the logins under which the ledger knows a person."""
     keys, logins = {key}, {key[1:]} if key.startswith("@") else set[str]()
-    for _ in range(2):  # from an address to its logins, and from these to other keys
+    # The first pass finds the logins of an address, the second finds other keys of these logins.
+    for _ in range(2):
         theirs = or_(orders.c.key.in_(keys), *(_names_login(login) for login in logins))
         for other, facts in connection.execute(select(orders.c.key, orders.c.facts).where(theirs)):
             keys.add(other)
@@ -155,7 +156,7 @@ def _replace_mentions(
     """
     addresses, names = _as_written(spellings), _as_written(logins)
     whole = _one_of([*addresses, *(f"@{login}" for login in names)])
-    # no match inside a longer address or login
+    # The lookarounds prevent a match inside a longer address or login.
     patterns = [rf"(?<![\w.+-]){whole}(?![\w-])(?!\.\w)"]
     patterns += [rf'(?<="invited_by":"){_one_of(names)}(?=")', rf"\A{_one_of(names)}\Z"]
     pattern = re.compile("|".join(patterns), re.IGNORECASE)

@@ -161,7 +161,7 @@ def _line(row: Any, found: list[LogEntry]) -> LogLine:
     state = STATES[OrderState(row.state)]
     reason = facts.get("reason", "")
     happened = [LogEntry(at=_moment(row.asked), what="asked", detail=reason or None), *found]
-    # a new plan drops many orders at once, without an entry for each
+    # A new plan drops many orders with one statement, which writes no entry for each.
     if state is LineState.DROPPED and row.outcome is None:
         happened.append(LogEntry(at=_moment(row.settled), what="dropped"))
     return LogLine(

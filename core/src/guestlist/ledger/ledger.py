@@ -206,7 +206,7 @@ class UnansweredCall:
         now = clock.now().timestamp()
         left = min(
             order.over(call.budget.total, now), now
-        )  # latest time at which the call's request can have left
+        )  # the latest time at which the call can have sent its request
         self.seconds = left + grace(call.provider, call.budget) - now
 
     def judge(self, now: Guest, *, final: bool) -> bool | None:

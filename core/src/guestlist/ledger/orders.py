@@ -35,7 +35,8 @@ ASK = "It is not sent again by itself. Ask the person, or `guestlist status`."
 """Hint for an order whose outcome stays unknown."""
 
 _ADD_SINGLE = insert(orders).returning(orders.c.id)
-# Checked with the claim itself, because a run may be replaced while its chunks are processed.
+# A condition of the statement that claims an order, because a new run may replace this one while
+# its chunks are processed.
 _MAY_BEGIN = and_(
     ~exists().where(halts.c.run == orders.c.run, halts.c.account == orders.c.account),
     ~exists().where(runs.c.id == orders.c.run, runs.c.ended.is_not(None)),
@@ -275,7 +276,7 @@ def _failure(state: OrderState, outcome: str, detail: str | None) -> GuestlistEr
     """Returns the error that a settled order stands for, as far as the ledger holds it."""
     if state is OrderState.UNKNOWN:
         return OutcomeUnknown(detail or "it may have happened", hint=ASK)
-    # the error class of a plugin cannot be found by its name
+    # An error class of a plugin is not in `errors`, so it becomes a GuestlistError.
     kind = getattr(errors, outcome, GuestlistError)
     return cast("GuestlistError", kind(detail or outcome, hint="The ledger holds the details."))
 

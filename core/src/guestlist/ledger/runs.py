@@ -68,7 +68,8 @@ def begin_run(
     def begin(connection: Connection) -> int:
         moved: set[str] = set()
         if replace:
-            drop(connection, now)  # waits until other processes have finished claiming orders
+            # `drop` waits until other processes have finished claiming orders.
+            drop(connection, now)
             if before is not None:
                 moved = _moved(before, _claims(connection))
             connection.execute(update(runs).where(runs.c.ended.is_(None)).values(ended=now))

@@ -127,7 +127,7 @@ orders = Table(
     # Whether an email was sent; NULL if unknown or if none was to be sent.
     Column("email_sent", Boolean),
     Column("detail", Words),  # the error, or a warning
-    *_origin(),  # the origin of a single call; `runs` has that of a run
+    *_origin(),  # Only single calls store their origin here. The origin of a run is in `runs`.
     sqlite_autoincrement=True,  # numbers are never reused, because a worker may still hold one
 )
 # A partial index is used only by a query that repeats its condition literally, not as a parameter.
@@ -169,7 +169,7 @@ entries = Table(
     Column("at", Double, nullable=False),
     Column("what", Text, nullable=False),
     Column("detail", Words),
-    # Numbers never repeat, since programs read the answers after a number.
+    # Numbers are never reused, because programs read the answers after a certain number.
     sqlite_autoincrement=True,
 )
 
@@ -193,7 +193,7 @@ tokens = Table(
     "tokens",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("name", Text, nullable=False),  # the actor of the calls that are made with it
+    Column("name", Text, nullable=False),  # stored as the actor of calls that use the token
     Column("hash", Text, nullable=False),  # SHA-256 of the token, which is not stored
     Column("right", Text, nullable=False),
     Column("created", Double, nullable=False),

@@ -151,7 +151,8 @@ class Store:
             LedgerError: the change was not made.
         """
         made: Future[T] = Future()
-        with self._starting:  # nothing may be queued after the end mark that `close` queues
+        # The lock prevents that a change is queued after the end mark of `close`.
+        with self._starting:
             self._start()
             self._queue.put((change, made))
         return made.result()

@@ -517,7 +517,8 @@ class Provider(BaseModel):
 
     # ------------------------------------------------------------------ not for overriding
 
-    if not TYPE_CHECKING:  # type checkers derive the constructor's signature from the fields
+    # Hidden from type checkers, which derive the constructor's signature from the fields.
+    if not TYPE_CHECKING:
 
         def __init__(self, **settings: Any) -> None:
             try:

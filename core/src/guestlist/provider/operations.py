@@ -76,7 +76,7 @@ class _Operation(Generator[Request, Response, T]):
         finally:
             building.witness, building.flow = outer
         if self._built and self._built[-1] is request:
-            self._built.pop()  # usually the request that was built last is yielded
+            self._built.pop()  # the common case: the request that was built last is yielded
         else:
             self._built[:] = [built for built in self._built if built is not request]
         return request

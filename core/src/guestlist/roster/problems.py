@@ -52,7 +52,8 @@ def _known(part: type[Part], place: Place) -> list[str]:
     for key in keys:
         annotation = _fields(part)[str(key)].annotation
         if get_origin(annotation) in (dict, list):
-            next(keys, None)  # skips names that the user chose, and list indexes
+            # Skip the next key: it is a name that the user chose, or an index in a list.
+            next(keys, None)
         part = next(_parts(annotation))
     return list(_fields(part))
 

@@ -291,7 +291,7 @@ class _Remainder:
         accounts = self.present.get(email_key(addresses[0])) if len(addresses) == 1 else None
         if accounts is None:
             return False
-        # a row of a CSV file has only the login in the account of the row
+        # A CSV row holds a login only for the account of the row.
         return name == "also" or still_read is None or accounts.issuperset(person["logins"])
 
     def _keeps_days(self, key: str, person: Mapping[str, Any]) -> bool:

@@ -227,7 +227,7 @@ class _Reader:
             self._reading.programs += 1
             return None
         inside = one.state in MEMBERSHIPS
-        # without a brief, the record is parsed and compared completely
+        # A brief sums up a plain record. Other records are parsed and compared completely.
         plain = one.state is MemberState.ACTIVE and one.address is not None
         brief = roles_brief(one.roles) if plain else ""
         body = one.model_dump_json(exclude_defaults=True)
@@ -291,7 +291,7 @@ class _Reader:
         body = next(fact.body for fact in facts if fact.kind == Kind.INVITATION)
         summary = Invitation.model_validate_json(body)
         found = self._guests.call(type(self._provider).find_invitation, summary.who)
-        if found is None:  # the invitation was in the list, but has been revoked since
+        if found is None:  # The invitation was revoked after the list was read.
             gone = {"state": State.UNKNOWN, "basis": Basis.INFERRED}
             found = summary.model_copy(update=gone)
         else:

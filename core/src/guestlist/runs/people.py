@@ -122,7 +122,8 @@ class People:
             if is_email(key):
                 yield self._person(key, parts)
                 continue
-            # equal logins or ids of several accounts are the same person only in the roster
+            # Equal logins or ids in several accounts mean the same person only if the roster says
+            # so.
             known = [facts for facts in parts if any(one.kind in ROSTER_KINDS for one in facts)]
             if known:
                 yield self._person(key, known)
@@ -349,5 +350,5 @@ def _roster_facts(roster: Roster, names: Sequence[str], client: Guestlist) -> It
 
     facts = RosterFacts(numbers, client.clock.now(), roster.zone)
     yield from facts.facts(entries())
-    # people whom the roster wants only in accounts that are not read are in the roster all the same
+    # People whose accounts are all unread are nevertheless in the roster.
     yield from (Fact(key, 0, Kind.ALIAS, False, key, "") for key in elsewhere if numbers)

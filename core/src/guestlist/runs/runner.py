@@ -141,7 +141,8 @@ class Runner:
         Before the block begins, the workers have time to finish their requests. After the block,
         runs that no new run has replaced go on.
         """
-        if self._store.is_sqlite:  # the lock of the file excludes other processes
+        # On SQLite, the lock of the file already excludes other processes.
+        if self._store.is_sqlite:
             yield
             return
         try:

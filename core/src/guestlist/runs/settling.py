@@ -152,7 +152,7 @@ def _grant_until_done(
     """Gives deferred roles until the time is over or no person is left to wait for."""
     clock = context.client.clock
     ends = clock.monotonic() + (wait or 0.0)
-    # Only once: if a grant fails now, the next call retries it, not this one.
+    # Only one attempt: if a grant fails now, the next `settle` retries it.
     context.store.make(lambda c: runs.defer_again(c, clock.now().timestamp()))
     review = _RosterReview(context, allow_empty)
     while True:

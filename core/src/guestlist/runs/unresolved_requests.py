@@ -147,7 +147,7 @@ class UnresolvedRequests:
                 if alone and order.run is not None and wall < since:
                     since = wall
                     ended.append(order)
-            # counts only if a process has waited and recorded that no answer came
+            # It counts as an attempt only if a process has recorded that no answer came.
             self.add(entry, None, monotonic + since - wall, counts=order.doubted is not None)
         if ended:
             store.write(lambda c: mark_all_unanswered(c, ended, wall, INTERRUPTED))

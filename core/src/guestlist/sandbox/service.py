@@ -140,7 +140,7 @@ class Service(ABC):
     ) -> None:
         self.clock = clock or Clock()
         self.outbox = outbox or Outbox(self.clock)
-        # Creates the same ids each time, so that recordings can be repeated.
+        # Seeded, so that ids are the same each time and recordings can be repeated.
         self.random = random.Random(seed)
         self.configure(profile=profile or self.profiles[0], **switches)
         self.app: ASGIApp = self.build()

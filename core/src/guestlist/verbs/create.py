@@ -49,7 +49,7 @@ def create(call: Call, new: NewInvitation, known: Guest | None) -> Steps[InviteR
 
 def make_anew(call: Call, new: NewInvitation, guest: Guest, old: Invitation) -> Steps[InviteResult]:
     """Revokes an invitation, and creates another one in its place."""
-    if old.state is State.ACCEPTED:  # some services remove the member if it is revoked
+    if old.state is State.ACCEPTED:  # Not revoked, because some services then remove the member.
         return (yield from create(call, new, guest))
     revoked: bool | None = True
     for other in guest.invitations:

@@ -47,7 +47,8 @@ def settle_earlier(call: Call, action: str, *, retry_unknown: bool = False) -> S
             yield from strategy.settle(call, earlier, None)
             return None  # the service itself refuses to invite twice
         if not (yield from strategy.settle(call, earlier, happened)):
-            continue  # the process that made the earlier call is alive, and has recorded a result
+            # The process of the earlier call is alive and has recorded a result: start again.
+            continue
         if happened is None and not retry_unknown:
             raise _cannot_tell(call, action)
         return guest if happened and earlier.action == action else None

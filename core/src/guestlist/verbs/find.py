@@ -265,7 +265,7 @@ def look(
     if not again and (before := call.strategy.guest_before) is not None:
         return before
     found = yield from _invitations(call, email)
-    if call.login is None:  # the service may know whose address it is
+    if call.login is None:  # The record of the invitation may show the login of the person.
         call.login = next((one.login for one in found.items if one.login), None)
     undecided, hidden = is_undecided(found.items), found.hidden
     member = None
@@ -391,9 +391,11 @@ def _invitations(call: Call, email: str) -> Steps[Matches[Invitation]]:
     That includes one that this client created too recently for the service's list.
     """
     provider = call.provider
-    if email.startswith("@") and provider.members_show_emails:  # invitations are by address
+    # Such a service invites by address only.
+    if email.startswith("@") and provider.members_show_emails:
         return Matches([])
-    made = call.account.just_made(email)  # read before the lists, because the lists may be older
+    # Read before the lists, which may be older than what this client has just created.
+    made = call.account.just_made(email)
     mine = Matches[Invitation]([])
     nameless: Invitation | None = None
     if names := _findable_names(call, "find_invitation", email):

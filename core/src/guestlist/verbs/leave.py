@@ -92,9 +92,8 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         return _revoked(email, guest, invitation)
     wanted = [invitation] if named or not guest.invitations else list(guest.invitations)
     in_run = call.strategy.guest_before is not None
-    if (
-        is_member and in_run
-    ):  # one that was accepted since must not be revoked: see the module's text
+    # An invitation that was accepted after the plan was made must not be revoked.
+    if is_member and in_run:
         now = yield from look(call, email, again=True)
         wanted = [one for one in wanted if _is_among(one, now.invitations)]
         if not wanted:
@@ -205,7 +204,7 @@ def _withdraw_all(
         Conflict: an invitation is open still.
     """
     outcome = RevokeOutcome.ALREADY_REVOKED
-    done: bool | None = False  # None if an earlier attempt may have revoked one
+    done: bool | None = False  # None: unknown, because an earlier attempt may have revoked one
     revoked: list[Invitation] = []
     left, after = list(invitations), Guest(account=call.account.name, state=State.UNKNOWN)
     for _ in range(MAX_LOOKS):
@@ -301,7 +300,7 @@ def _take_out(call: Call, email: str, member: Member) -> Steps[RemoveResult]:
             error.happened = True  # the person is out
             raise
     if after.member is not None and after.member.state in MEMBERSHIPS:
-        # The list of members lags, because the service has confirmed the removal.
+        # The service has confirmed the removal, so the list of members is out of date.
         still_open = after.invitations
         after = conclude(call.account, email, after.invitation, None)
         if after.state is State.ACCEPTED:

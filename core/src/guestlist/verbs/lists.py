@@ -49,7 +49,8 @@ class Pages(Generic[T]):
         self._listing = listing
         self._cursor: str | None = None
         self._cursors: set[str | None] = {None}
-        self._seen: set[int] = set()  # stores hashes, so that a long list does not stay in memory
+        # Hashes instead of items, so that a long list does not stay in memory.
+        self._seen: set[int] = set()
         self._before: Sequence[object] = ()
         self._count = RecordCount()
         self._position = 0

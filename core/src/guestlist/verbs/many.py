@@ -98,7 +98,7 @@ def status_many(
             lambda one: is_open(one, chosen),
             problems,
         )
-    now = chosen.now()  # the service's time is known, because it has answered by now
+    now = chosen.now()  # the service has answered by now, so its time is known
     invitations = {
         key: [current(one, provider, now) for one in with_made(found.get(key, []), made[key])]
         for key in wanted

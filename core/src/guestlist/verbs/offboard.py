@@ -261,7 +261,7 @@ def _take_out(accounts: Accounts, guest: Guest, findings: _Findings, dry_run: bo
             if inside or error.happened is not None or not isinstance(error, ServiceRefusal):
                 findings.failed(error)
                 return
-            # the person accepted while the invitation was being revoked
+            # The person accepted while the invitation was being revoked: read the status again.
             guest = yield from status(accounts, guest)
             continue
         findings.members += [guest.member] if inside and guest.member else []

@@ -72,7 +72,7 @@ def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         return (yield from call.strategy.record(call, intent, steps, ledger_outcome))
     guest = yield from look(call, email)
     named = invitation_named(who, guest)
-    if named is not None:  # a member may have an open invitation besides
+    if named is not None:  # A member may have an open invitation, too.
         guest = conclude(call.account, named.email, named, None)
     if guest.invitation is None or guest.state not in (*MAY_BE_OPEN, State.EXPIRED):
         check_complete(call, guest)

@@ -51,7 +51,8 @@ def created_result(
             State.ACCEPTED: Outcome.JOINED,
         }.get(value.state, Outcome.INVITED)
         if value.state not in (State.PENDING, State.EXPIRED):
-            sent = None  # perhaps joined without an invitation, or the email follows an approval
+            # Unknown: the person may have joined without an email, or it follows an approval.
+            sent = None
     applied = applied_of(new.roles, held)
     warnings = [] if settled.answered else [FOUND_BY_LOOKING]
     warnings += role_warning(applied)

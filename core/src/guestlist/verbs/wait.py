@@ -58,7 +58,7 @@ def wait(
         try:
             guest = yield from look(_a_look(accounts, call, left), email)
         except ServiceTrouble as error:
-            trouble = error  # the trouble may be over by the next lookup
+            trouble = error  # Not raised yet: the next lookup may succeed.
         else:
             trouble = None
             if guest.state in wanted:

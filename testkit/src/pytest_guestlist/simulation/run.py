@@ -369,7 +369,7 @@ class _World:
             verb=verb,
             arguments=arguments,
             email=email,
-            steps=self._steps(accounts, verb, who, order),
+            steps=self._steps(accounts, verb, who, arguments),
             login_alone=who[1:] if isinstance(who, str) and who.startswith("@") else None,
             starts=self._time.now + (0.0 if self._rush or self._crowd else random.choice(STARTS)),
             interrupt=random.randint(1, 12) if random.random() < 0.12 else None,

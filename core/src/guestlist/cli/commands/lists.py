@@ -43,7 +43,7 @@ def run_roles(session: Session) -> None:
     accounts = session.accounts(every=True)
     providers = session.guests.accounts
     having = [name for name in accounts if kind in (None, *providers[name].role_kinds)]
-    # if no account has the kind, all are read, and each reports the kinds that it has
+    # If no account has this kind, all are read: the error of each names the kinds that it has.
     run_each(session, tasks_of(having or accounts), roles, changes=False)
 
 

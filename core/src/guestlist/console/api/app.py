@@ -91,7 +91,7 @@ class Api:
     ) -> None:
         self._client = client
         self._store = ledger.store
-        self._clock = SystemClock()  # tokens have nothing to do with the time of a sandbox
+        self._clock = SystemClock()  # tokens expire by the real time, not by the time of a sandbox
         self._pages = Pages(self._clock)
         self._jobs = Jobs(ledger, Path(roster) if isinstance(roster, str) else roster)
         self._read_only = read_only
@@ -206,7 +206,8 @@ class Api:
             return token
         try:
             tokens.was_used(self._store, token, now)
-        except LedgerError:  # the time of the last use is not worth refusing the request
+        # The request succeeds even if the time of the last use cannot be stored.
+        except LedgerError:
             logger.warning("the use of the token %s could not be recorded", token.id)
         return token
 

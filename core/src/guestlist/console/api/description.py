@@ -116,7 +116,7 @@ def _query_parameters(query: Schema) -> list[Schema]:
         text = schema.pop("description", "")
         _without_titles(schema)
         _without_null(schema)
-        if not schema.get("default"):  # a parameter without a value is left out
+        if not schema.get("default"):  # An empty default means that the parameter may be omitted.
             schema.pop("default", None)
         one = {"name": name, "in": "query", "required": name in required, "schema": schema}
         found.append({**one, "description": text} if text else one)

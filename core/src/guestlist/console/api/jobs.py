@@ -90,7 +90,8 @@ class _Job:
 
     def _facts(self) -> dict[str, Any]:
         """Returns the fields that plans and runs have in common."""
-        state = self.state  # read first: the facts are complete once the state is final
+        # Read before the other fields: they do not change any more once the state is final.
+        state = self.state
         problems = tuple(map(problem_of, self._errors))
         return {
             "id": self.id,

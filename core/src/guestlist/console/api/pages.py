@@ -102,7 +102,7 @@ class Pages:
                 raise _unknown_cursor()
             try:
                 return self._read(one, id, limit)
-            except BaseException:  # items may be lost, so the list has to be read again
+            except BaseException:  # The position is lost, so the client has to read the list again.
                 with self._lock:
                     self._lists.pop(id, None)
                 raise

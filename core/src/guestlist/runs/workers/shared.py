@@ -88,7 +88,7 @@ def end_pause(store: Store) -> None:
 def end_abandoned_pause(store: Store, account: str) -> None:
     """Ends the pause of `pause_all` if no process holds the lock of an account any more: the
     process that began the pause was killed."""
-    # a single statement: a process that pauses the accounts has taken the lock before
+    # A single statement suffices: a process takes the lock before it pauses the accounts.
     is_free = text(
         "NOT EXISTS (SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = database"
         " WHERE datname = current_database() AND locktype = 'advisory' AND granted"

@@ -333,7 +333,8 @@ class _Worker:
         self._under_way += 1
         try:
             await loop.run_in_executor(self._threads, self._work, run, account, ids)
-        except Exception as error:  # otherwise the same chunk would be claimed again and again
+        # Otherwise the worker would claim the same chunk again and again.
+        except Exception as error:
             self._stop(error)
             raise
         finally:
