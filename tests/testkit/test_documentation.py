@@ -14,6 +14,10 @@ TEXT = Path(__file__).parents[2].joinpath("docs", "testing.md").read_text("utf-8
 BLOCKS = re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 
+QUICK = ("-p", "no:hypothesispytest", "-p", "no:schemathesis")
+"""Options that leave out plugins that take long to load."""
+
+
 @pytest.mark.long
 def test_the_documented_tests_pass(tmp_path: Path) -> None:
     assert len(BLOCKS) == TEXT.count("```python")
@@ -22,7 +26,7 @@ def test_the_documented_tests_pass(tmp_path: Path) -> None:
 
     for options in (["test_recorded.py", "--guestlist-record"], []):
         done = subprocess.run(
-            [sys.executable, "-W", "error", "-m", "pytest", "-q", *options],
+            [sys.executable, "-W", "error", "-m", "pytest", "-q", *QUICK, *options],
             cwd=tmp_path,
             env={**os.environ, "GUESTLIST_CONFIG": ""},
             capture_output=True,

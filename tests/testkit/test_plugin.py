@@ -31,11 +31,12 @@ def write(pytester: pytest.Pytester, *, email: str = "ada@example.com", more: st
     pytester.makepyfile(test_app=INVITES.format(email=email, more=more))
 
 
+QUICK = ("-p", "no:hypothesispytest", "-p", "no:schemathesis")
+"""Options that leave out what every run would load anew, which takes longer than all the rest."""
+
+
 def run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
-    # hypothesis is loaded anew by every run, which takes longer than all the rest
-    return pytester.runpytest_inprocess(
-        "-p", "no:hypothesispytest", "-p", "no:schemathesis", *options
-    )
+    return pytester.runpytest_inprocess(*QUICK, *options)
 
 
 def failure(pytester: pytest.Pytester, *options: str) -> str:
@@ -79,21 +80,30 @@ def test_the_plugin_is_there_without_being_asked_for(pytester: pytest.Pytester) 
     assert "guestlist_cassette(name=None" in str(result.stdout)
 
 
-@pytest.mark.parametrize(
-    ("missing", "marker"),
-    [("starlette", ""), ("vcr", "@pytest.mark.guestlist_cassette('invite')")],
-)
-def test_a_missing_extra_is_named(pytester: pytest.Pytester, missing: str, marker: str) -> None:
+def test_a_missing_extra_is_named(pytester: pytest.Pytester) -> None:
     pytester.mkdir("cassettes").joinpath("invite.yaml").touch()
-    pytester.makeconftest(f"import sys; sys.modules[{missing!r}] = None")
-    pytester.makepyfile(f"import pytest\n\n{marker}\ndef test(guestlist_client): ...")
+    pytester.makeconftest("import sys; sys.modules.update(starlette=None, vcr=None)")
+    pytester.makepyfile(
+        """
+        import pytest
 
-    result = pytester.runpytest_subprocess("-p", "no:recording")
+        def test_sandbox(guestlist_client): ...
 
-    result.assert_outcomes(errors=1)
-    assert missing in str(result.stdout)
-    assert "pip install" in str(result.stdout)
-    assert "Traceback" not in str(result.stdout)
+        @pytest.mark.guestlist_cassette("invite")
+        def test_cassette(guestlist_client): ...
+        """
+    )
+
+    result = pytester.runpytest_subprocess("-p", "no:recording", *QUICK)
+
+    result.assert_outcomes(errors=2)
+    said = str(result.stdout)
+    sandbox, cassette = said.split("ERROR at setup of test_cassette", 1)
+    assert "starlette" in sandbox
+    assert "vcr" in cassette
+    assert sandbox.count("pip install") == 1
+    assert "pip install" in cassette
+    assert "Traceback" not in said
 
 
 # ---------------------------------------------------------------------------- the sandbox
@@ -333,10 +343,9 @@ def test_two_tests_that_record_one_file_differently_fail(
     pytester: pytest.Pytester, options: list[str]
 ) -> None:
     pytester.makepyfile(TWO_OF_ONE_NAME.format("ada@example.com", "grace@example.com"))
+    start = pytester.runpytest_subprocess if options else pytester.runpytest_inprocess
 
-    result = pytester.runpytest_subprocess(
-        "-p", "no:hypothesispytest", "--guestlist-record", *options
-    )
+    result = start(*QUICK, "--guestlist-record", *options)
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
@@ -627,8 +636,8 @@ def test_blocking_the_network_leaves_the_sandbox_alone(pytester: pytest.Pytester
     run(pytester, "--block-network", "--allowed-hosts=192.0.2.7").assert_outcomes(passed=5)
 
 
-@pytest.mark.parametrize("options", [[], ["-n1"]])
-def test_a_test_that_freezes_time_ends(pytester: pytest.Pytester, options: list[str]) -> None:
+def test_a_test_that_freezes_time_ends(pytester: pytest.Pytester) -> None:
+    """In a worker of pytest-xdist, too, which has threads of its own."""
     pytester.makepyfile(
         """
         import time
@@ -647,7 +656,7 @@ def test_a_test_that_freezes_time_ends(pytester: pytest.Pytester, options: list[
         """
     )
 
-    result = pytester.runpytest_subprocess("-p", "no:hypothesispytest", *options, timeout=60)
+    result = pytester.runpytest_subprocess(*QUICK, "-n1", timeout=60)
 
     result.assert_outcomes(passed=2)
 
