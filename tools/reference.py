@@ -61,6 +61,7 @@ they are loaded on first use.
 KIT_SECTIONS: dict[str, tuple[str, ...]] = {
     "The suite and its backends": (
         "pytest_guestlist.conformance.suite.ProviderSuite",
+        "pytest_guestlist.conformance.suite.VariantSuite",
         "pytest_guestlist.conformance.backend.Backend",
         "pytest_guestlist.conformance.backend.SandboxBackend",
         "pytest_guestlist.conformance.documented.Example",

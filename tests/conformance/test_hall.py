@@ -15,7 +15,7 @@ from tests.hall import (
     OneRole,
 )
 
-from pytest_guestlist.conformance import ProviderSuite
+from pytest_guestlist.conformance import ProviderSuite, VariantSuite
 
 
 class TestChangeableInvitations(ProviderSuite):
@@ -24,20 +24,20 @@ class TestChangeableInvitations(ProviderSuite):
 
 
 @pytest.mark.proof  # GitLab does the same
-class TestChangeableInvitationsOfOneRole(ProviderSuite):
+class TestChangeableInvitationsOfOneRole(VariantSuite):
     kind = OneRole
     service = HallService
 
 
 @pytest.mark.proof  # GitLab does the same
-class TestInvitationsWithoutIds(ProviderSuite):
+class TestInvitationsWithoutIds(VariantSuite):
     kind = ByAddress
     service = HallService
     facts: ClassVar = {"invitation_ids": "address", "accepted": "vanish", "revoked": "vanish"}
 
 
 @pytest.mark.proof  # Keycloak does the same
-class TestIdsThatChange(ProviderSuite):
+class TestIdsThatChange(VariantSuite):
     kind = Changing
     service = HallService
     facts: ClassVar = {
@@ -48,6 +48,6 @@ class TestIdsThatChange(ProviderSuite):
     }
 
 
-class TestInvitationsThatNeverExpire(ProviderSuite):
+class TestInvitationsThatNeverExpire(VariantSuite):
     kind = Endless
     service = EndlessService

@@ -8,7 +8,7 @@ from guestlist.errors import ConfigError, Conflict, InvalidArgument, MalformedRe
 from guestlist.models import Invitation, Member, State
 from guestlist_aitronos import Aitronos
 from guestlist_aitronos.sandbox import AitronosService
-from pytest_guestlist.conformance import Example, ProviderSuite, Runner
+from pytest_guestlist.conformance import Example, ProviderSuite, Runner, VariantSuite
 
 LINK = "https://chat.aitronos.com/user/register?invite=invkey_1"
 BARE: dict[str, Any] = {"invitation_id": "inv_1", "email": "rosa@example.net"}
@@ -389,7 +389,7 @@ DOCUMENTED = (
 )
 
 
-class Aitronoses(ProviderSuite):
+class Aitronoses(VariantSuite):
     service = AitronosService
     role = "Member"
 
@@ -413,7 +413,7 @@ class Aitronoses(ProviderSuite):
         runner.run("restore", member)
 
 
-class TestAitronos(Aitronoses):
+class TestAitronos(Aitronoses, ProviderSuite):
     documented = DOCUMENTED
 
 

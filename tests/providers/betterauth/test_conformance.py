@@ -17,7 +17,7 @@ from guestlist.provider import Provider
 from guestlist_betterauth import BetterAuth
 from guestlist_betterauth.provider import CUT_OFF
 from guestlist_betterauth.sandbox import BetterAuthService
-from pytest_guestlist.conformance import Backend, Example, ProviderSuite
+from pytest_guestlist.conformance import Backend, Example, ProviderSuite, VariantSuite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -199,7 +199,7 @@ class TestSandbox(ProviderSuite):
     documented = DOCUMENTED
 
 
-class OnTheRealServer(ProviderSuite):
+class OnTheRealServer(VariantSuite):
     kind = BetterAuth
     role = "member"
     organize: ClassVar[Callable[[], Any]]

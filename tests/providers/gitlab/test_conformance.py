@@ -23,7 +23,7 @@ from guestlist.provider import Request
 from guestlist_gitlab import GitLab, GitLabOptions
 from guestlist_gitlab.provider import custom, level
 from guestlist_gitlab.sandbox import GitLabService
-from pytest_guestlist.conformance import Example, ProviderSuite
+from pytest_guestlist.conformance import Example, ProviderSuite, VariantSuite
 
 RAW: dict[str, Any] = {  # docs.gitlab.com/api/invitations
     "id": 1,
@@ -478,13 +478,13 @@ class TestSandbox(ProviderSuite):
 
 
 @pytest.mark.proof  # the project below shows addresses, too
-class TestAdministrator(ProviderSuite):
+class TestAdministrator(VariantSuite):
     service = GitLabService
     role = "Developer"
     facts: ClassVar[dict[str, str]] = {"member_addresses": "shown"}
 
 
-class TestProject(ProviderSuite):
+class TestProject(VariantSuite):
     service = GitLabService
     role = "Developer"
     facts: ClassVar[dict[str, str]] = {

@@ -27,7 +27,7 @@ from guestlist_scim import Scim
 from guestlist_scim.provider import ScimOptions
 from guestlist_scim.sandbox import ScimService
 from pytest_guestlist.clock import VirtualClock
-from pytest_guestlist.conformance import Backend, Example, ProviderSuite
+from pytest_guestlist.conformance import Backend, Example, ProviderSuite, VariantSuite
 
 SERVER = load_default_provider()
 
@@ -348,11 +348,13 @@ class TestSandbox(ProviderSuite):
     documented = DOCUMENTED
 
 
-class TestUnusual(TestSandbox):
+class TestUnusual(VariantSuite):
     """A service without PATCH, that finds nobody, writes booleans as texts and keeps the user
     whom it deletes."""
 
-    documented = ()
+    service = ScimService
+    joins_at_once = True
+    role = "Support"
     facts: ClassVar[dict[str, str]] = {
         "patch": "no",
         "user_filters": "none",
@@ -362,7 +364,7 @@ class TestUnusual(TestSandbox):
     }
 
 
-class TestRealServer(ProviderSuite):
+class TestRealServer(VariantSuite):
     kind = Scim
     joins_at_once = True
     role = "Support"

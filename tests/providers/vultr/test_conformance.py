@@ -15,7 +15,7 @@ from guestlist.errors import (
 from guestlist.models import Invitation, Member, NewInvitation, Role, State
 from guestlist_vultr.provider import VultrOptions
 from guestlist_vultr.sandbox import VultrService
-from pytest_guestlist.conformance import Example, ProviderSuite, Runner
+from pytest_guestlist.conformance import Example, ProviderSuite, Runner, VariantSuite
 
 BARE: dict[str, Any] = {"id": "i1", "email_invited": "rosa@example.net"}
 FULL: dict[str, Any] = {
@@ -320,7 +320,7 @@ DOCUMENTED = (
 )
 
 
-class Vultrs(ProviderSuite):
+class Vultrs(VariantSuite):
     service = VultrService
     organization_in_requests = False  # the API key decides
 
@@ -338,7 +338,7 @@ class Vultrs(ProviderSuite):
         runner.run("restore_group_member", member, group)
 
 
-class TestVultr(Vultrs):
+class TestVultr(Vultrs, ProviderSuite):
     documented = DOCUMENTED
 
 

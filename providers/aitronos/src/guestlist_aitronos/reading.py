@@ -13,8 +13,6 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_plus
 
-from pydantic import SecretStr
-
 from guestlist.models import Basis, Invitation, Member, MemberState, Role, State
 from guestlist.provider import Response, parse_datetime
 from guestlist_aitronos.results import BulkResend, ResendFailure, Status
@@ -108,8 +106,8 @@ def read_invitation(
         created_at=parse_datetime(raw.get("created_at")),
         expires_at=parse_datetime(raw.get("expires_at")),
         user_id=raw.get("user_id"),
-        link=SecretStr(link) if link else None,
-        key=SecretStr(key) if key else None,
+        link=link or None,
+        key=key or None,
         is_new_user=is_new if isinstance(is_new, bool) else None,
         raw=raw,
     )

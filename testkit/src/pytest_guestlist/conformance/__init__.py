@@ -12,7 +12,15 @@ failure names the rule, what was expected, what came, and where to look.
 
 from pytest_guestlist.conformance.backend import Backend, SandboxBackend, Skipped
 from pytest_guestlist.conformance.documented import Example
-from pytest_guestlist.conformance.suite import ProviderSuite
+from pytest_guestlist.conformance.suite import ProviderSuite, VariantSuite
 from pytest_guestlist.conformance.walkthrough import Runner
 
-__all__ = ["Backend", "Example", "ProviderSuite", "Runner", "SandboxBackend", "Skipped"]
+__all__ = [
+    "Backend",
+    "Example",
+    "ProviderSuite",
+    "Runner",
+    "SandboxBackend",
+    "Skipped",
+    "VariantSuite",
+]

@@ -84,6 +84,12 @@ def change_json(change: Callable[[Any], Any]) -> Mutation:
     return mutation
 
 
+def changes(mutation: Mutation, answer: Response) -> bool:
+    """Returns whether a mutation changes the JSON of an answer."""
+    changed = mutation(answer)
+    return not isinstance(changed, Response) or json_of(changed) != json_of(answer)
+
+
 def json_of(answer: Response) -> Any:
     """The JSON of an answer; None where it is none."""
     try:

@@ -228,7 +228,9 @@ class Sending(Rules):
             return far if isinstance(value, str) and "://" in value else value
 
         for sample in samples_of(walkthrough, operation):
-            for nth in range(len(sample.played)):
+            for nth, (_, answer) in enumerate(sample.played):
+                if b"://" not in answer.content:
+                    continue
                 replay = sample.replay(nth, mutations.change_json(mutations.map_scalars(lure)))
                 for _, outgoing in replay.requests:
                     if urlsplit(outgoing.url).netloc != urlsplit(sample.provider.base_url).netloc:

@@ -100,6 +100,11 @@ class Replay:
     error: Exception | None = None
     waited: float = 0.0
 
+    def equals(self, sample: Sample) -> bool:
+        """Returns whether it sent the same requests as the sample, with the same result."""
+        requests = [request for request, _ in self.requests]
+        return self.error is None and self.value == sample.value and requests == sample.requests
+
     @property
     def summary(self) -> str:
         """The error or the value, as text."""
