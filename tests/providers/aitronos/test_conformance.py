@@ -226,7 +226,12 @@ DOCUMENTED = (
     ),
     Example("members", {"members": [FLAT], "total": 9}, {"items": [MEMBER], "next": "1/9"}),
     Example("members", {"members": [FLAT], "total": 1}, {"items": [MEMBER], "next": None}),
-    Example("members", {"users": [FLAT] * 100}, {"next": "100"}, sends=['"take":100', '"skip":0']),
+    Example(
+        "members",
+        {"users": [FLAT] * 100},
+        {"next": "100//" + ".".join(["71df0ecc"] * 5)},
+        sends=['"take":100', '"skip":0'],
+    ),
     Example("members", {"users": [FLAT] * 99}, {"next": None}),
     Example("members", {"users": [], "total": 9}, {"items": [], "next": None}),
     Example("members", {"users": {}}, MalformedResponse),
