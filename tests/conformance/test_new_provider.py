@@ -22,6 +22,9 @@ from guestlist.sandbox import SandboxError
 from pytest_guestlist.checking import check, facts, sketches
 from pytest_guestlist.scaffold import new_provider
 
+QUICK = "-p no:cacheprovider -p no:hypothesispytest -p no:schemathesis".split()
+"""Options that leave out plugins that take long to load."""
+
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
@@ -66,7 +69,7 @@ def test_its_suite_says_what_is_left_to_do(package: Path) -> None:
     program.write_text(text, "utf-8")
     path = os.pathsep.join([str(package / "src"), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", "-q", "--tb=short", *QUICK],
         cwd=package,
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
