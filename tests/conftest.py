@@ -8,10 +8,12 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests import postgres
 
 # A property does not depend on the machine's speed, so an example may take any time.
 settings.register_profile("any-speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -35,6 +37,15 @@ def interruptible() -> None:
     ignored, and children inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[postgres.Server]:
+    """One server for all tests of a process, each of which makes a database of its own on it."""
+    if missing := postgres.missing():
+        pytest.skip(missing)
+    with postgres.running() as server:
+        yield server
 
 
 @pytest.hookimpl(optionalhook=True)  # xdist may be left out, as for mutants

@@ -45,10 +45,9 @@ pytestmark = pytest.mark.skipif(postgres.missing() is not None, reason=str(postg
 numbers = itertools.count()
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[postgres.Server]:
-    with postgres.running() as server:
-        yield server
+@pytest.fixture
+def server(postgresql: postgres.Server) -> postgres.Server:
+    return postgresql
 
 
 class Pool:
@@ -139,7 +138,8 @@ class Pool:
 
 
 @pytest.fixture
-def pool(server: postgres.Server) -> Iterator[Pool]:
+def pool(server: postgres.Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
+    monkeypatch.setattr("guestlist.runs.workers.supervisor.ORDERS_PER_CHUNK", 20)
     with ExitStack() as closing:
         pool = Pool(server.new_database(f"test{next(numbers)}"))
         closing.callback(pool.store.close)
@@ -147,17 +147,17 @@ def pool(server: postgres.Server) -> Iterator[Pool]:
 
 
 def test_several_workers_share_a_run(pool: Pool) -> None:
-    run = pool.begin(invites(450))
+    run = pool.begin(invites(90))
     with pool.workers(3):
         summary = pool.follow(run)
-    assert summary.tallies["plain"].done == {"invited": 450}
-    assert pool.service.emails == {one.email: 1 for one in invites(450)}
+    assert summary.tallies["plain"].done == {"invited": 90}
+    assert pool.service.emails == {one.email: 1 for one in invites(90)}
     assert not pool.failures
     assert runs.unfinished_run(pool.store) is None
 
 
 def test_one_kind_of_order_after_another(pool: Pool) -> None:
-    people = [pool.service.add_person(f"guest{n}@example.com", "old") for n in range(150)]
+    people = [pool.service.add_person(f"guest{n}@example.com", "old") for n in range(50)]
     lines: list[str] = []
     pool.service.sent = lambda line, _email: lines.append(line.split()[0])
     changes = []
@@ -168,7 +168,7 @@ def test_one_kind_of_order_after_another(pool: Pool) -> None:
     run = pool.begin(changes)
     with pool.workers():
         pool.follow(run)
-    assert lines == ["PUT"] * 150 + ["DELETE"] * 150
+    assert lines == ["PUT"] * 50 + ["DELETE"] * 50
     assert {tuple(one["roles"]) for one in pool.service.people} == {("new",)}
 
 
@@ -201,12 +201,12 @@ def test_what_was_answered_with_a_page_is_not_sent_again(pool: Pool) -> None:
 
 def test_a_withdrawn_key_has_the_account_rest_until_somebody_asks_again(pool: Pool) -> None:
     pool.service.everybody = refused(401)
-    run = pool.begin(invites(1000))
+    run = pool.begin(invites(300))
     with pool.workers():
         summary = pool.follow(run)
         assert "401" in str(summary.tallies["plain"].halted)
-        assert summary.left == 1000
-        assert sum(pool.service.posts.values()) < 1000
+        assert summary.left == 300
+        assert sum(pool.service.posts.values()) < 300
         pool.service.everybody = None
         for _ in range(5):  # what was refused before may be noted only after it was asked again
             enqueue(pool.store, run, time.time())
@@ -296,22 +296,22 @@ def test_an_account_that_is_not_configured_is_not_waited_for(pool: Pool) -> None
 
 
 def test_a_queue_that_is_emptied_loses_nothing(pool: Pool) -> None:
-    run = pool.begin(invites(500))
+    run = pool.begin(invites(100))
     pool.tamper("DELETE FROM procrastinate_jobs")
     with pool.workers(1):
         assert pool.follow(run).left == 0
-    assert pool.service.emails == {one.email: 1 for one in invites(500)}
+    assert pool.service.emails == {one.email: 1 for one in invites(100)}
 
 
 def test_a_chunk_that_is_handed_out_twice_is_carried_out_once(pool: Pool) -> None:
-    run = pool.begin(invites(300))
+    run = pool.begin(invites(60))
     pool.tamper(
         "INSERT INTO procrastinate_jobs (queue_name, task_name, args)"
         " SELECT queue_name, task_name, args FROM procrastinate_jobs"
     )
     with pool.workers():
         assert pool.follow(run).left == 0
-    assert pool.service.emails == {one.email: 1 for one in invites(300)}
+    assert pool.service.emails == {one.email: 1 for one in invites(60)}
 
 
 def test_a_database_that_goes_away_ends_the_workers_before_anything_unrecorded_is_sent(

@@ -195,10 +195,9 @@ def test_lists_that_lag_are_waited_for(machine: Machine) -> None:
 needs_postgres = pytest.mark.skipif(postgres.missing() is not None, reason=str(postgres.missing()))
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[postgres.Server]:
-    with postgres.running() as server:
-        yield server
+@pytest.fixture
+def server(postgresql: postgres.Server) -> postgres.Server:
+    return postgresql
 
 
 @pytest.fixture

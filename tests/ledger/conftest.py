@@ -15,12 +15,9 @@ from guestlist.ledger.store import Store
 _numbers = count()
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[postgres.Server]:
-    if missing := postgres.missing():
-        pytest.skip(missing)
-    with postgres.running() as server:
-        yield server
+@pytest.fixture
+def server(postgresql: postgres.Server) -> postgres.Server:
+    return postgresql
 
 
 @pytest.fixture

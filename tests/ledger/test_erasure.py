@@ -149,7 +149,7 @@ def careless(story: Story) -> None:
 def fill(story: Story) -> None:
     """Enough that pages are split and rows move as they grow, a person among many."""
     careless(story)
-    for number in range(300):
+    for number in range(100):
         story.settled(f"p{number}@example.com", detail=f"said to p{number}@example.com " * 8)
         if number % 10 == 0:
             story.settled(ADA, detail="said to ada@example.com " * 30)
@@ -161,7 +161,7 @@ def test_nothing_of_a_person_is_left_in_the_files(on_file: Story, file: Path) ->
     forget(on_file.store, ADA)
     assert traces(file, ADA) == []
     assert traces(file, "p7@example.com") == ["guestlist.db"]
-    assert len(people(on_file)) == 300
+    assert len(people(on_file)) == 100
 
 
 @pytest.mark.parametrize("secure", ["OFF", "ON"])

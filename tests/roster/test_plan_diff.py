@@ -419,7 +419,7 @@ def copy_of(self: Service, invitation: Invitation) -> NewInvitation:
 
 
 @pytest.mark.long
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(wanted, max_size=2),
     st.lists(records, max_size=2),

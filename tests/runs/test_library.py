@@ -231,7 +231,7 @@ def test_a_saved_plan_does_not_go_on_after_the_last_day_of_somebody_in_it(
     guestlist_sandbox: Sandbox,
     guestlist_clock: VirtualClock,
 ) -> None:
-    many(roster, 200)
+    many(roster, 80)
     with roster.open("a") as file:
         file.write(f"until = {guestlist_clock.now().date()}\n")
     how: dict[str, Any] = {"client": client, "ledger": ledger}
@@ -241,7 +241,7 @@ def test_a_saved_plan_does_not_go_on_after_the_last_day_of_somebody_in_it(
     with pytest.raises(KeyboardInterrupt):
         guestlist.apply(roster, plan=saved, on_progress=interrupt, **how)
     sent = emails(guestlist_sandbox)
-    assert 0 < sent.total() < 200
+    assert 0 < sent.total() < 80
     guestlist_clock.advance(timedelta(days=2))
     with pytest.raises(Conflict, match="was valid only until"):
         guestlist.apply(roster, plan=saved, **how)
@@ -257,23 +257,23 @@ def interrupt(event: RunEvent) -> None:
 def test_ctrl_c_is_raised_once_the_run_has_ended_cleanly(
     roster: Path, client: Guestlist, ledger: Ledger, guestlist_sandbox: Sandbox
 ) -> None:
-    many(roster, 200)
+    many(roster, 80)
     with pytest.raises(KeyboardInterrupt):
         guestlist.apply(roster, client=client, ledger=ledger, on_progress=interrupt)
-    assert 3 < emails(guestlist_sandbox).total() < 200
+    assert 3 < emails(guestlist_sandbox).total() < 80
     assert orders.unanswered(ledger.store) == []
 
     events: list[RunEvent] = []
     done = guestlist.apply(roster, client=client, ledger=ledger, on_progress=events.append)
     assert any(isinstance(one, Resuming) for one in events)
     assert (done.left, set(emails(guestlist_sandbox).values())) == (0, {1})
-    assert emails(guestlist_sandbox).total() == 200
+    assert emails(guestlist_sandbox).total() == 80
 
 
 def test_with_a_stop_the_result_says_that_the_run_was_interrupted(
     roster: Path, client: Guestlist, ledger: Ledger, guestlist_sandbox: Sandbox
 ) -> None:
-    many(roster, 200)
+    many(roster, 80)
     stop = Stop()
 
     def end(event: RunEvent) -> None:
@@ -282,7 +282,7 @@ def test_with_a_stop_the_result_says_that_the_run_was_interrupted(
 
     done = guestlist.apply(roster, client=client, ledger=ledger, on_progress=end, stop=stop)
     assert done.interrupted
-    assert done.left == 200 - emails(guestlist_sandbox).total()
+    assert done.left == 80 - emails(guestlist_sandbox).total()
     assert orders.unanswered(ledger.store) == []
 
 
@@ -366,7 +366,7 @@ async def test_a_cancelled_run_ends_cleanly_and_goes_on_later(
     guestlist_sandbox: Sandbox,
     anyio_backend: str,
 ) -> None:
-    many(roster, 200)
+    many(roster, 80)
     ended: list[RunEvent] = []
     with anyio.CancelScope() as scope:
 
@@ -382,12 +382,12 @@ async def test_a_cancelled_run_ends_cleanly_and_goes_on_later(
             )
     assert scope.cancelled_caught
     assert len(ended) == 1, "the run has ended before the cancellation went on"
-    assert emails(guestlist_sandbox).total() < 200
+    assert emails(guestlist_sandbox).total() < 80
     assert orders.unanswered(ledger.store) == []
     async with AsyncGuestlist(guestlist_accounts, clock=guestlist_clock) as client:
         done = await guestlist.apply_async(roster, client=client, ledger=ledger)
     assert (done.left, set(emails(guestlist_sandbox).values())) == (0, {1})
-    assert emails(guestlist_sandbox).total() == 200
+    assert emails(guestlist_sandbox).total() == 80
 
 
 @pytest.mark.anyio

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,12 +31,9 @@ accounts.cloud = true
 numbers = itertools.count()
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[postgres.Server]:
-    if missing := postgres.missing():
-        pytest.skip(missing)
-    with postgres.running() as server:
-        yield server
+@pytest.fixture
+def server(postgresql: postgres.Server) -> postgres.Server:
+    return postgresql
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
