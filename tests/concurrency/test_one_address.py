@@ -18,14 +18,14 @@ from guestlist_vultr import Vultr
 from guestlist_vultr.sandbox import VultrService
 from pytest_guestlist.clock import VirtualClock
 
-MANY = 50
+MANY = 20
 ADA = "ada@example.com"
 
 
-@pytest.fixture(params=["refuse", "allow"])
-def duplicates(request: pytest.FixtureRequest) -> str:
-    """Whether the service refuses a second open invitation of an address."""
-    return str(request.param)
+@pytest.fixture
+def duplicates() -> str:
+    """Whether the service refuses a second open invitation of an address: it hides no mistake."""
+    return "allow"
 
 
 @pytest.fixture
@@ -125,6 +125,7 @@ def test_one_client_sends_one_mail(sandbox: Sandbox, together: Ways) -> None:
     assert len({one.guest.invitation.id for one in told}) == 1
 
 
+@pytest.mark.parametrize("duplicates", ["refuse", "allow"])
 @KINDS
 def test_two_clients_are_told_the_truth(sandbox: Sandbox, together: Ways, duplicates: str) -> None:
     """Two clients do not see each other. Where the service refuses duplicates, one email goes out;

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from guestlist import Guestlist
+
+pytest_plugins = ["pytester"]
 
 TEXT = Path(__file__).parents[2].joinpath("docs", "testing.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
@@ -18,19 +19,15 @@ QUICK = ("-p", "no:hypothesispytest", "-p", "no:schemathesis")
 """Options that leave out plugins that take long to load."""
 
 
-@pytest.mark.long
-def test_the_documented_tests_pass(tmp_path: Path) -> None:
+def test_the_documented_tests_pass(
+    pytester: pytest.Pytester, guestlist_client: Guestlist, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guestlist_client.check(account="vultr")  # loads what pytester would otherwise load anew
+    monkeypatch.setenv("GUESTLIST_CONFIG", "")
     assert len(BLOCKS) == TEXT.count("```python")
     for name, code in BLOCKS:
-        (tmp_path / name).write_text(code)
+        (pytester.path / name).write_text(code)
 
     for options in (["test_recorded.py", "--guestlist-record"], []):
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-m", "pytest", "-q", *QUICK, *options],
-            cwd=tmp_path,
-            env={**os.environ, "GUESTLIST_CONFIG": ""},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout
+        done = pytester.runpytest_inprocess("-W", "error", "-q", *QUICK, *options)
+        assert done.ret == pytest.ExitCode.OK

@@ -101,11 +101,18 @@ def kinds() -> list[type[Service]]:
     return [Club, Choir]
 
 
-@pytest.fixture
-def sandbox(kinds: list[type[Service]]) -> Iterator[Sandbox]:
+@pytest.fixture(scope="module")
+def running() -> Iterator[Sandbox]:
     # Nothing here looks at the machine's clock.
-    with Sandbox(kinds, time_source=lambda: 1_800_000_000.0) as sandbox:
+    with Sandbox([Club, Choir], time_source=lambda: 1_800_000_000.0) as sandbox:
         yield sandbox
+
+
+@pytest.fixture
+def sandbox(running: Sandbox) -> Sandbox:
+    """A fresh one, for the test alone."""
+    running.reset()
+    return running
 
 
 @pytest.fixture
