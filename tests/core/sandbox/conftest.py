@@ -115,10 +115,17 @@ def sandbox(running: Sandbox) -> Sandbox:
     return running
 
 
-@pytest.fixture
-def page(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=sandbox.url, trust_env=False) as client:
+@pytest.fixture(scope="module")
+def client(running: Sandbox) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=running.url, trust_env=False) as client:
         yield client
+
+
+@pytest.fixture
+def page(sandbox: Sandbox, client: httpx.Client) -> httpx.Client:
+    """A client of the fresh sandbox, without cookies."""
+    client.cookies.clear()
+    return client
 
 
 @pytest.fixture
@@ -128,12 +135,12 @@ def control(sandbox: Sandbox) -> Iterator[SandboxControl]:
 
 
 @pytest.fixture
-def invite(sandbox: Sandbox) -> Callable[..., str]:
+def invite(sandbox: Sandbox, client: httpx.Client) -> Callable[..., str]:
     """Invites someone over the imitated service's own HTTP API; the invitation's id."""
 
     def do(email: str, service: str = "club") -> str:
         base_url = sandbox.services[service].base_url
-        answer = httpx.post(f"{base_url}/invitations", params={"email": email}, trust_env=False)
+        answer = client.post(f"{base_url}/invitations", params={"email": email})
         return str(answer.raise_for_status().json()["id"])
 
     return do
