@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.core.cli.program import Program
 
 from guestlist.cli import main
 from guestlist.cli.document import Document
@@ -100,6 +101,8 @@ def cli(plain: Cli, sandbox: Sandbox) -> Cli:
     return run
 
 
-def script(*words: str) -> subprocess.CompletedProcess[str]:
-    """Runs the program that the installation has put on the PATH."""
-    return subprocess.run([SCRIPT, *words], capture_output=True, text=True, timeout=60)
+def script(*words: str, **streams: Any) -> subprocess.CompletedProcess[str]:
+    """Runs a command line in a process of its own, with the streams that `Program` takes."""
+    with Program(*words, **streams) as running:
+        out, err = running.communicate(60)
+    return subprocess.CompletedProcess(words, running.wait(), out, err)

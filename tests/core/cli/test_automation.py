@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.core.cli.program import Program
 
 from guestlist.cli.confirmation import confirm
 from guestlist.cli.parser import UsageError
@@ -79,7 +80,7 @@ def test_a_signal_in_the_middle_of_a_change_says_what_may_have_happened(
 ) -> None:
     sent = getattr(signal, number)
     words = ["invite", "ada@example.com", "bob@example.com", "-a", "cloud"]
-    with subprocess.Popen([SCRIPT, *words], stderr=subprocess.PIPE, text=True) as running:
+    with Program(*words) as running:
         assert service.posted.wait(90)
         running.send_signal(sent)
         _, err = running.communicate(timeout=30)
@@ -95,12 +96,7 @@ def test_a_signal_in_the_middle_of_a_change_says_what_may_have_happened(
 def test_a_closed_terminal_ends_an_apply_cleanly(service: Silent) -> None:
     with Path("guestlist.toml").open("a") as file:
         file.write('[[people]]\nemail = "ada@example.com"\naccounts.cloud = true\n')
-    with subprocess.Popen(
-        [SCRIPT, "apply", "--yes", "--timeout", "60s"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as running:
+    with Program("apply", "--yes", "--timeout", "60s") as running:
         assert service.posted.wait(90)
         running.send_signal(signal.SIGHUP)
         time.sleep(0.5)  # until it has arrived

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from guestlist.cli.arguments import SHELLS
 
-from .conftest import SCRIPT, Cli
+from .conftest import Cli, script
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -42,5 +41,5 @@ def test_what_is_offered(tmp_path: Path, line: str, offered: list[str]) -> None:
         "COMP_POINT": str(len(line)),
         "COMP_TYPE": "9",
     }
-    subprocess.run([SCRIPT], env={**os.environ, **environment}, check=True, timeout=60)
+    assert script(env={**os.environ, **environment}).returncode == 0
     assert answer.read_text().split("\n") == offered

@@ -6,14 +6,14 @@ import json
 import os
 import re
 import signal
-import subprocess
 
 import pytest
+from tests.core.cli.program import Program
 
 from guestlist.cli.commands.demo_runner import DemoRunner
 from guestlist.plugins import Plugins, installed
 
-from .conftest import SCRIPT, Cli, script
+from .conftest import Cli, script
 
 
 def test_the_program_tells_the_whole_story() -> None:
@@ -67,13 +67,7 @@ def test_without_the_providers_of_the_story_it_names_them(
 
 
 def test_keep_leaves_the_sandbox_running_until_ctrl_c() -> None:
-    running = subprocess.Popen(
-        [SCRIPT, "demo", "--keep"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
+    running = Program("demo", "--keep", env={**os.environ, "PYTHONUNBUFFERED": "1"})
     assert running.stdout is not None
     url = ""
     for line in running.stdout:

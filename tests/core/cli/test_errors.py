@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -237,67 +238,76 @@ def test_debug_adds_the_traceback(cli: Cli) -> None:
 
 
 WITHOUT = """
-import sys
+import io, json, sys
+from contextlib import redirect_stderr, redirect_stdout
 
-package, *words = sys.argv[1:]
+package, lines = sys.argv[1], json.loads(sys.argv[2])
 sys.modules[package] = None     # as if it were not installed
 from guestlist.cli import main
 
-sys.exit(main(words))
+for words in lines:
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        code = main(words)
+    print(json.dumps([code, out.getvalue(), err.getvalue()]))
 """
 
 
-def without(package: str, *words: str) -> Run:
-    """Runs a command line where a package is not installed."""
-    command = [sys.executable, "-c", WITHOUT, package, *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    return Run(done.returncode, done.stdout, done.stderr)
+def without(package: str, *lines: list[str]) -> list[Run]:
+    """Runs command lines, one after another, where a package is not installed."""
+    command = [sys.executable, "-c", WITHOUT, package, json.dumps(lines)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return [Run(*json.loads(line)) for line in done.stdout.splitlines()]
 
 
 def test_without_the_extra_the_command_line_says_what_to_install(sandbox: Sandbox) -> None:
     there = f"--sandbox={sandbox.url}"
-    run = without("rich", "invite", ADA, "-a", "vultr", there)
-    failed(run, 2, "the command line needs rich", 'pip install "guestlist[cli]"')
-    assert not sandbox.outbox.emails, "nothing is sent before it is clear that it can be shown"
-    assert without("rich", "invite", ADA, "-a", "vultr", "--json", there).code == 0
+    words = ["invite", "-a", "vultr", there]
+    refused, done = without("rich", [*words, ADA], [*words, "bob@example.com", "--json"])
+    failed(refused, 2, "the command line needs rich", 'pip install "guestlist[cli]"')
+    assert done.code == 0
+    assert [mail.to for mail in sandbox.outbox.emails] == ["bob@example.com"], (
+        "nothing is sent before it is clear that it can be shown"
+    )
 
 
 @pytest.mark.parametrize(
-    ("package", "words", "what"),
+    ("package", "lines", "what"),
     [
-        ("argcomplete", ["completion", "bash"], "completion"),
-        ("tomlkit", ["config", "init"], "`config init`"),
-        ("rich", ["providers"], "the command line"),
-        ("rich", ["demo"], "the command line"),
-        ("rich", ["sandbox"], "the command line"),
+        ("argcomplete", [["completion", "bash"]], "completion"),
+        ("tomlkit", [["config", "init"]], "`config init`"),
+        ("rich", [["providers"], ["demo"], ["sandbox"]], "the command line"),
     ],
 )
-def test_what_needs_the_extra_says_so(package: str, words: list[str], what: str) -> None:
-    run = without(package, *words)
-    failed(run, 2, f"{what} needs {package}", 'pip install "guestlist[cli]"')
-    assert run.out == ""
-    assert not Path("guestlist.toml").exists()
+def test_what_needs_the_extra_says_so(package: str, lines: list[list[str]], what: str) -> None:
+    for run in without(package, *lines):
+        failed(run, 2, f"{what} needs {package}", 'pip install "guestlist[cli]"')
+        assert run.out == ""
+        assert not Path("guestlist.toml").exists()
 
 
 @pytest.mark.parametrize(
-    ("package", "words"),
+    ("package", "lines"),
     [
-        ("rich", ["completion", "bash"]),
-        ("rich", ["config", "init", "vultr"]),
-        ("rich", ["config", "path"]),
-        ("rich", ["new-provider", "acme"]),
-        ("rich", ["demo", "--json"]),
-        ("rich", ["providers", "--json"]),
-        ("tomlkit", ["config", "path"]),
+        (
+            "rich",
+            [
+                ["completion", "bash"],
+                ["config", "init", "vultr"],
+                ["config", "path"],
+                ["new-provider", "acme"],
+                ["demo", "--json"],
+                ["providers", "--json"],
+            ],
+        ),
+        ("tomlkit", [["config", "path"]]),
     ],
 )
-def test_what_does_without_the_extra(package: str, words: list[str]) -> None:
-    run = without(package, *words)
-    assert (run.code, run.err) == (0, "")
-    assert run.out
+def test_what_does_without_the_extra(package: str, lines: list[list[str]]) -> None:
+    for words, run in zip(lines, without(package, *lines), strict=True):
+        assert (run.code, run.err) == (0, ""), words
+        assert run.out
 
 
-@pytest.mark.parametrize("words", [["sandbox"], ["demo"], ["--sandbox", "members"]])
-def test_without_its_extra_the_sandbox_says_what_to_install(words: list[str]) -> None:
-    run = without("uvicorn", *words)
-    failed(run, 2, "the sandbox needs uvicorn", 'pip install "guestlist[sandbox]"')
+def test_without_its_extra_the_sandbox_says_what_to_install() -> None:
+    for run in without("uvicorn", ["sandbox"], ["demo"], ["--sandbox", "members"]):
+        failed(run, 2, "the sandbox needs uvicorn", 'pip install "guestlist[sandbox]"')

@@ -5,22 +5,21 @@ from __future__ import annotations
 import json
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.core.cli.program import Program
 
 from guestlist.errors import LedgerError
 from guestlist.ledger import Ledger
 from guestlist.ledger.lock import exclusive
 from guestlist.sandbox import Sandbox
 
-from .conftest import SCRIPT, Cli
+from .conftest import Cli, script
 
 HANGS_SECONDS = 300
 """Bound of every wait, much more than a slow machine needs."""
@@ -81,24 +80,12 @@ def service() -> Iterator[Silent]:
     service.close()
 
 
-@contextmanager
-def started(*words: str) -> Iterator[subprocess.Popen[str]]:
-    """Runs the program, and kills it if the test fails meanwhile."""
-    with subprocess.Popen(
-        [SCRIPT, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as running:
-        try:
-            yield running
-        finally:
-            running.kill()
-
-
 def interrupted(words: list[str], when: threading.Event) -> tuple[int, str]:
-    with started(*words) as running:
+    with Program(*words) as running:
         assert when.wait(HANGS_SECONDS)
         running.send_signal(signal.SIGINT)
         _, err = running.communicate(timeout=HANGS_SECONDS)
-        return running.returncode, last_line(err)
+        return running.wait(), last_line(err)
 
 
 def last_line(err: str) -> str:
@@ -132,7 +119,7 @@ def test_whoever_is_told_twice_to_end_waits_for_what_is_under_way(
     with Path("guestlist.toml").open("a") as file:
         file.write('[[people]]\nemail = "ada@example.com"\naccounts.cloud = true\n')
     words = ["apply", "--yes", "--timeout", "60s"]
-    with started(*words) as running:
+    with Program(*words) as running:
         assert service.posted.wait(HANGS_SECONDS)
         for _ in range(2):
             running.send_signal(by)
@@ -190,12 +177,7 @@ def test_a_roster_is_read_no_longer_than_it_may_take(service: Silent, command: s
     service.reads = False
     with Path("guestlist.toml").open("a") as file:
         file.write('[[people]]\nemail = "ada@example.com"\naccounts.cloud = true\n')
-    done = subprocess.run(
-        [SCRIPT, command, "--timeout", "0.2s"],
-        capture_output=True,
-        text=True,
-        timeout=HANGS_SECONDS,
-    )
+    done = script(command, "--timeout", "0.2s")
     assert done.returncode == 1
     assert "error: cloud: " in done.stderr
     assert "could not be read" in done.stdout

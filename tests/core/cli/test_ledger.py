@@ -7,13 +7,12 @@ import io
 import json
 import os
 import pty
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.core.cli.program import Program
 from tests.ledger.story import ADA, BOB, EVE, Story, day
 
 from guestlist.changes import Action
@@ -24,7 +23,7 @@ from guestlist.exchange.clock import SystemClock
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 
-from .conftest import SCRIPT, Cli
+from .conftest import Cli, script
 
 WIDE = ["When", "Guest", "Account", "Action", "Role", "Result"]
 
@@ -183,13 +182,7 @@ def test_csv(plain: Cli, week: Story) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
 def test_a_full_disk_is_one_line(week: Story) -> None:
     with open("/dev/full", "w") as full:
-        run = subprocess.run(
-            [SCRIPT, "log", "--export", "csv"],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=60,
-        )
+        run = script("log", "--export", "csv", stdout=full)
     told = "error: the output cannot be written: No space left on device\n"
     assert (run.returncode, run.stderr) == (1, told)
 
@@ -281,14 +274,7 @@ def test_forget_what_the_file_says_is_old(
 )
 def test_a_person_is_asked(plain: Cli, week: Story, answer: str, code: int, left: int) -> None:
     ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "guestlist.cli", "forget", ADA],
-        stdin=theirs,
-        stdout=subprocess.PIPE,
-        stderr=theirs,
-        start_new_session=True,
-        preexec_fn=_take_terminal,
-    ) as program:
+    with Program("forget", ADA, stdin=theirs, stderr=theirs) as program:
         os.close(theirs)
         question = b""
         while not question.endswith(b"[y/N] "):
@@ -298,14 +284,6 @@ def test_a_person_is_asked(plain: Cli, week: Story, answer: str, code: int, left
     os.close(ours)
     assert "2 orders (1 deferred, which will not be granted)?" in question.decode()
     assert len(plain("log", "--json").results) == left
-
-
-def _take_terminal() -> None:
-    """Makes the terminal that of the program, so that Ctrl-C in it reaches the program."""
-    import fcntl
-    import termios
-
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def test_reading_the_log_writes_nothing(week: Story, plain: Cli) -> None:

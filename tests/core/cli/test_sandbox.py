@@ -5,34 +5,28 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.core.cli.program import Program
 
 from guestlist.cli.commands.sandbox import rows_of
 from guestlist.cli.document import ServiceRow
 from guestlist.sandbox import Sandbox, SandboxControl
 from guestlist.sandbox.services import service_classes
 
-from .conftest import SCRIPT, Cli, script
+from .conftest import Cli, script
 
-Started = tuple[subprocess.Popen[str], list[dict[str, Any]]]
+Started = tuple[Program, list[dict[str, Any]]]
 
 
 @pytest.fixture
 def started() -> Iterator[Started]:
-    running = subprocess.Popen(
-        [
-            SCRIPT,
-            *("sandbox", "--port", "0", "--json"),
-            *("--profile", "vultr=openapi", "--switch", "vultr.duplicates=allow"),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    running = Program(
+        *("sandbox", "--port", "0", "--json"),
+        *("--profile", "vultr=openapi", "--switch", "vultr.duplicates=allow"),
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
     assert running.stdout is not None
@@ -70,10 +64,8 @@ def test_what_it_prints_can_be_configured(started: Started) -> None:
 
 
 def test_the_start_fits_a_terminal_of_80_columns() -> None:
-    running = subprocess.Popen(
-        [SCRIPT, "sandbox", "--port", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
+    running = Program(
+        *("sandbox", "--port", "0"),
         env={**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "80"},
     )
     assert running.stdout is not None
@@ -106,10 +98,8 @@ def test_the_variable_that_it_prints_puts_every_command_on_it(
 
 def test_it_writes_a_configuration_that_works(tmp_path: Path) -> None:
     file = tmp_path / "guestlist.toml"
-    running = subprocess.Popen(
-        [SCRIPT, "sandbox", "--port", "0", "--json", "--write", str(file)],
-        stdout=subprocess.PIPE,
-        text=True,
+    running = Program(
+        *("sandbox", "--port", "0", "--json", "--write", str(file)),
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
     try:

@@ -12,7 +12,7 @@ import pytest
 from guestlist import __version__
 from guestlist.cli.arguments import COMMANDS
 
-from .conftest import SCRIPT, Cli, script
+from .conftest import SCRIPT, Cli
 
 HEAVY = """
 import sys
@@ -35,7 +35,7 @@ LONGEST = 4.5
 
 
 def test_version() -> None:
-    done = script("--version")
+    done = subprocess.run([SCRIPT, "--version"], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, f"guestlist {__version__}\n")
 
 
