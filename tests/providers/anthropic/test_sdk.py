@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -19,7 +20,11 @@ from guestlist.models import NewInvitation, Role
 from guestlist_anthropic import Anthropic
 from guestlist_anthropic.sandbox import ADMIN_KEY, READER_KEY, AnthropicService
 
-anthropic = pytest.importorskip("anthropic", reason="the official client is not installed")
+
+def official() -> Any:
+    """Returns the SDK. It takes a second to load, so it is not loaded before a test needs it."""
+    return pytest.importorskip("anthropic", reason="the official client is not installed")
+
 
 ADA, BOB = "ada@example.com", "bob@example.com"
 EVERYTHING = {"limit": 1000}
@@ -59,9 +64,9 @@ class World:
     def sdk(self, kind: str = "Anthropic", **options: Any) -> Any:
         """Returns a client of the SDK."""
         settings = {"api_key": ADMIN_KEY, "max_retries": 0, **options}
-        return getattr(anthropic, kind)(base_url=self.judged.base_url, **settings)
+        return getattr(official(), kind)(base_url=self.judged.base_url, **settings)
 
-    @property
+    @cached_property
     def organization(self) -> Any:
         return self.judged.closing.enter_context(self.sdk()).organization
 
@@ -292,7 +297,7 @@ def test_the_sdk_reads_every_record(world: World, is_async: bool) -> None:
 
 
 def refuse(world: World, error: str, call: Callable[[Any], Any], key: str = ADMIN_KEY) -> Any:
-    with world.sdk(api_key=key) as client, pytest.raises(anthropic.APIStatusError) as caught:
+    with world.sdk(api_key=key) as client, pytest.raises(official().APIStatusError) as caught:
         call(client.organization)
     assert type(caught.value).__name__ == error
     assert caught.value.request_id

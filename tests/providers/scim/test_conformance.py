@@ -4,12 +4,10 @@ services, and on a real server."""
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, ClassVar
 
 import httpx2
-from scim2_server.memory import InMemoryStorage
-from scim2_server.testserver.application import BearerTokenApplication
-from scim2_server.utils import load_default_provider
 
 from guestlist.errors import (
     Conflict,
@@ -29,7 +27,14 @@ from guestlist_scim.sandbox import ScimService
 from pytest_guestlist.clock import VirtualClock
 from pytest_guestlist.conformance import Backend, Example, ProviderSuite, VariantSuite
 
-SERVER = load_default_provider()
+
+@cache
+def server() -> Any:
+    """Returns the description of a server with the usual resources."""
+    from scim2_server.utils import load_default_provider
+
+    return load_default_provider()
+
 
 USER: dict[str, Any] = {
     "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
@@ -321,9 +326,13 @@ class RealBackend(Backend):
     source = "scim2-server 0.8.3"
 
     def __init__(self) -> None:
+        # takes seconds to load, which not every worker has to do
+        from scim2_server.memory import InMemoryStorage
+        from scim2_server.testserver.application import BearerTokenApplication
+
         self.clock = VirtualClock(datetime.now(UTC))
         storage = InMemoryStorage()
-        self.application = BearerTokenApplication(storage, SERVER, bearer_tokens=["real-token"])
+        self.application = BearerTokenApplication(storage, server(), bearer_tokens=["real-token"])
         with httpx2.Client(transport=self.transport(), base_url="http://127.0.0.1/v2") as client:
             client.headers["Authorization"] = "Bearer real-token"
             for name in ("Engineering", "Support", "Admins"):
