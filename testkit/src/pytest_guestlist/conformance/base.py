@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
@@ -99,7 +100,7 @@ class Rules:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Parametrizes tests with the operations that the provider has or lacks."""
         try:
-            choices = self.choices()
+            choices = _choices_of(type(self))
         except ConfigError as error:
             pytest.fail(f"{error} Or name its class in `kind`.", pytrace=False)
         for argument, names in choices.items():
@@ -216,6 +217,11 @@ class Rules:
             runner.run("suspend", member)
             assert [one.id for one in runner.run("suspended").items] == [member.id]
         """
+
+
+@cache
+def _choices_of(rules: type[Rules]) -> dict[str, Sequence[Any]]:
+    return rules.choices()
 
 
 def _takes_text(field: FieldInfo) -> bool:
