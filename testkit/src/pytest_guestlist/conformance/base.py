@@ -220,8 +220,10 @@ class Rules:
 
 
 @cache
-def _choices_of(rules: type[Rules]) -> dict[str, Sequence[Any]]:
-    return rules.choices()
+def _choices_of(rules: Any) -> dict[str, Sequence[Any]]:
+    """Returns the parameters of a class of rules, which are the same for each of its tests."""
+    found: dict[str, Sequence[Any]] = rules.choices()
+    return found
 
 
 def _takes_text(field: FieldInfo) -> bool:
