@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
@@ -56,6 +55,9 @@ EMPTY_REASONS = {
 }
 """The reason for skipping a parametrized test without parameters, by its argument."""
 
+_choices: dict[type, dict[str, Sequence[Any]]] = {}
+"""The parameters of tests, by their class."""
+
 
 class Rules:
     """One provider under test.
@@ -99,8 +101,9 @@ class Rules:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Parametrizes tests with the operations that the provider has or lacks."""
+        rules = type(self)
         try:
-            choices = _choices_of(type(self))
+            choices = _choices.get(rules) or _choices.setdefault(rules, rules.choices())
         except ConfigError as error:
             pytest.fail(f"{error} Or name its class in `kind`.", pytrace=False)
         for argument, names in choices.items():
@@ -217,13 +220,6 @@ class Rules:
             runner.run("suspend", member)
             assert [one.id for one in runner.run("suspended").items] == [member.id]
         """
-
-
-@cache
-def _choices_of(rules: Any) -> dict[str, Sequence[Any]]:
-    """Returns the parameters of a class of rules, which are the same for each of its tests."""
-    found: dict[str, Sequence[Any]] = rules.choices()
-    return found
 
 
 def _takes_text(field: FieldInfo) -> bool:
