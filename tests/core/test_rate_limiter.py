@@ -6,7 +6,7 @@ from bisect import bisect_right
 from threading import Thread
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guestlist.exchange.rate_limiter import RateLimiter
@@ -50,6 +50,7 @@ GAPS = st.lists(st.floats(0, 30) | st.just(0.0) | st.floats(0, 0.05), min_size=1
     ],
     ids=str,
 )
+@settings(max_examples=40)
 @given(gaps=GAPS)
 def test_never_more_than_the_count_in_any_window(limits: list[Limit], gaps: list[float]) -> None:
     now, arrivals = 0.0, []

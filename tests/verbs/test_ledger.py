@@ -39,7 +39,11 @@ from guestlist_aitronos import Aitronos
 from .conftest import Kill, Killed, SandboxClock, SuccessPage
 
 ADA = "ada@example.com"
-everywhere = pytest.mark.parametrize("case", ["vultr", "aitronos", "betterauth"], indirect=True)
+everywhere = pytest.mark.parametrize(
+    ("case", "kind"),
+    [("vultr", "sync"), ("aitronos", "async"), ("betterauth", "sync")],
+    indirect=True,
+)
 on_vultr = pytest.mark.parametrize("case", ["vultr"], indirect=True)
 on_aitronos = pytest.mark.parametrize("case", ["aitronos"], indirect=True)
 

@@ -12,7 +12,11 @@ from guestlist import Forbidden, InvalidArgument, MalformedResponse, State, emai
 from guestlist.verbs.many import MAX_LOOKUPS_BY_ADDRESS
 
 ADA, GRACE, NOBODY = "ada@example.com", "Grace@Example.com", "nobody@example.com"
-everywhere = pytest.mark.parametrize("case", ["vultr", "aitronos", "betterauth"], indirect=True)
+everywhere = pytest.mark.parametrize(
+    ("case", "kind"),
+    [("vultr", "sync"), ("aitronos", "async"), ("betterauth", "sync")],
+    indirect=True,
+)
 
 
 def many(guests: Any) -> list[str]:

@@ -339,7 +339,7 @@ def stopped(sandbox: Sandbox, by: signal.Signals, *more: str) -> tuple[int, str]
         while len(sandbox.outbox.emails) < 20:  # 30 a second at most: it cannot be over by then
             assert time.monotonic() < ends
             assert running.poll() is None
-            os.sched_yield()
+            time.sleep(0.001)
         running.send_signal(by)
         _, err = running.communicate(timeout=30)
     return running.wait(), err
