@@ -15,10 +15,10 @@ from tests.hall import (
     OneRole,
 )
 
-from pytest_guestlist.conformance import ProviderSuite, VariantSuite
+from pytest_guestlist.conformance import VariantSuite
 
 
-class TestChangeableInvitations(ProviderSuite):
+class TestChangeableInvitations(VariantSuite):
     kind = Hall
     service = HallService
 
