@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -20,7 +18,10 @@ from guestlist.plugins import installed
 from guestlist.provider import Provider
 from guestlist.sandbox import SandboxError
 from pytest_guestlist.checking import check, facts, sketches
+from pytest_guestlist.conformance import ProviderSuite
 from pytest_guestlist.scaffold import new_provider
+
+pytest_plugins = ["pytester"]
 
 QUICK = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:schemathesis"]
 """Options that leave out plugins that take long to load."""
@@ -59,7 +60,9 @@ def test_package_is_complete(package: Path) -> None:
     }
 
 
-def test_its_suite_says_what_is_left_to_do(package: Path) -> None:
+def test_its_suite_says_what_is_left_to_do(
+    package: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program = package / "tests" / "test_conformance.py"
     text = program.read_text("utf-8")
     # it is not installed here, so its class is named
@@ -67,19 +70,15 @@ def test_its_suite_says_what_is_left_to_do(package: Path) -> None:
     named = "from guestlist_acme_cloud import AcmeCloud\n"
     text = text.replace("from guestlist_acme", f"{named}from guestlist_acme", 1)
     program.write_text(text, "utf-8")
-    path = os.pathsep.join([str(package / "src"), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--tb=short", *QUICK],
-        cwd=package,
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1
-    failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
+    monkeypatch.chdir(package)
+    monkeypatch.syspath_prepend(str(package / "src"))
+    assert ProviderSuite  # loaded before the run within, which would load it anew
+    done = pytester.runpytest_inprocess("-q", "--tb=short", *QUICK, str(package))
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    failed = [line for line in done.outlines if line.startswith("FAILED")]
     assert len(failed) == 1
     assert "test_nothing_is_left_of_the_template" in failed[0]
-    assert "invite is a sketch" in done.stdout
+    assert "invite is a sketch" in str(done.stdout)
 
 
 def test_what_is_left_of_the_template_is_told(acme: type[Provider]) -> None:
