@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
+import pytest_guestlist.conformance
 from guestlist.cli import main
 from guestlist.errors import ConfigError, InvalidArgument
 from guestlist.plugins import installed
 from guestlist.provider import Provider
 from guestlist.sandbox import SandboxError
 from pytest_guestlist.checking import check, facts, sketches
-from pytest_guestlist.conformance import ProviderSuite
 from pytest_guestlist.scaffold import new_provider
 
 pytest_plugins = ["pytester"]
@@ -72,7 +72,7 @@ def test_its_suite_says_what_is_left_to_do(
     program.write_text(text, "utf-8")
     monkeypatch.chdir(package)
     monkeypatch.syspath_prepend(str(package / "src"))
-    assert ProviderSuite  # loaded before the run within, which would load it anew
+    assert pytest_guestlist.conformance  # else the run within would load it, and forget it again
     done = pytester.runpytest_inprocess("-q", "--tb=short", *QUICK, str(package))
     assert done.ret == pytest.ExitCode.TESTS_FAILED
     failed = [line for line in done.outlines if line.startswith("FAILED")]
