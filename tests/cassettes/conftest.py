@@ -14,7 +14,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from guestlist import Guestlist
 from guestlist.provider import Provider
 from guestlist_aitronos.sandbox import service as aitronos
-from guestlist_vultr.sandbox import service as vultr
+from guestlist_vultr import sandbox as vultr
 
 READ_ONLY = {"aitronos": aitronos.READ_ONLY_KEY, "vultr": vultr.READ_ONLY_KEY}
 ROOT = Path(__file__).parents[2] / "cassettes"

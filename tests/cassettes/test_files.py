@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from guestlist_aitronos.sandbox import service as aitronos
-from guestlist_vultr.sandbox import service as vultr
+from guestlist_vultr import sandbox as vultr
 from pytest_guestlist.cassettes import unversioned
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from tests.polite import polite, refused
 from guestlist.errors import GuestlistError
 from guestlist.provider import Response
 from guestlist_vultr import Vultr
-from guestlist_vultr.sandbox.service import VultrService
+from guestlist_vultr.sandbox import VultrService
 from pytest_guestlist.simulation import simulate
 from pytest_guestlist.simulation.report import silence
 
