@@ -22,8 +22,8 @@ from benchmarks.server import Site, answer
 from guestlist import AsyncGuestlist, Role
 from guestlist.provider import Limit
 from guestlist_aitronos import Aitronos
+from guestlist_aitronos import sandbox as seed
 from guestlist_aitronos.sandbox import AitronosService
-from guestlist_aitronos.sandbox import service as seed
 
 KEY = seed.OWNER_KEY
 ORGANIZATION = seed.ORGANIZATION

@@ -13,7 +13,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from guestlist import Guestlist
 from guestlist.provider import Provider
-from guestlist_aitronos.sandbox import service as aitronos
+from guestlist_aitronos import sandbox as aitronos
 from guestlist_vultr import sandbox as vultr
 
 READ_ONLY = {"aitronos": aitronos.READ_ONLY_KEY, "vultr": vultr.READ_ONLY_KEY}

@@ -13,9 +13,8 @@ import pytest
 from starlette.types import Message, Scope
 
 from guestlist.sandbox.service import Clock
+from guestlist_aitronos import sandbox as seed
 from guestlist_aitronos.sandbox import AitronosService
-from guestlist_aitronos.sandbox import service as seed
-from guestlist_aitronos.sandbox.bodies import Fields
 
 START = 1_770_000_000.0  # 2026-02-02T02:40:00Z
 ORG = f"/v1/organizations/{seed.ORGANIZATION}"
@@ -199,15 +198,6 @@ def test_invite_answers_the_union(make: Make, profile: str) -> None:
     assert {"role_id", "is_new_user", "expires_at"} <= set(invited)
 
 
-@pytest.mark.parametrize(
-    ("days", "expires_at"), [("1", "2026-02-03T02:40:00Z"), ("30", "2026-03-04T02:40:00Z")]
-)
-def test_invitations_live_as_long_as_chosen(make: Make, days: str, expires_at: str) -> None:
-    sandbox = make(validity_days=days)
-    sandbox.invite()
-    assert sandbox.details(email=EMAIL).body["expires_at"] == expires_at
-
-
 def test_invite_wants_a_role(sandbox: Sandbox) -> None:
     reply = sandbox.post(f"{ORG}/invite-user", {"email": EMAIL})
     assert (reply.status, reply.code) == (422, "VALIDATION_ERROR")
@@ -229,16 +219,6 @@ def test_invite_takes_the_other_names_of_its_fields(sandbox: Sandbox, send: bool
 def test_invite_refuses_an_unknown_role_name(sandbox: Sandbox) -> None:
     reply = sandbox.post(f"{ORG}/invite-user", {"email": EMAIL, "role_name": "Emperor"})
     assert (reply.status, reply.code) == (404, "RESOURCE_NOT_FOUND")
-
-
-def test_strict_refuses_fields_it_does_not_know(make: Make) -> None:
-    sandbox = make(extra_fields="strict")
-    wanted = {"email": EMAIL, "role_id": sandbox.role(), "send_email": True}
-    reply = sandbox.post(f"{ORG}/invite-user", wanted)
-    assert (reply.status, reply.code) == (422, "VALIDATION_ERROR")
-    (problem,) = reply.body["error"]["details"]["errors"]
-    assert (problem["field"], problem["type"]) == ("send_email", "extra_forbidden")
-    sandbox.invite()
 
 
 def test_invite_refuses_a_member(sandbox: Sandbox) -> None:
@@ -276,13 +256,6 @@ def test_invite_checks_in_the_documented_order(sandbox: Sandbox) -> None:
     assert invite(seed.OWNER_EMAIL, unknown).status == 404
     assert invite(seed.OWNER_EMAIL, known).status == 409
     assert invite(bad, known).code == "INVALID_EMAIL_FORMAT"
-
-
-def test_any_member_may_invite_when_so_chosen(make: Make) -> None:
-    sandbox = make(who_may_invite="member")
-    invited = sandbox.invite(key=seed.READ_ONLY_KEY)
-    path = f"{ORG}/invitations/{invited['invitation_id']}"
-    assert sandbox.call("DELETE", path, key=seed.READ_ONLY_KEY).status == 204
 
 
 # --- looking up ---------------------------------------------------------------------------------
@@ -396,17 +369,6 @@ def test_resend_bulk_tells_each_failure(sandbox: Sandbox) -> None:
     }
 
 
-@pytest.mark.parametrize("path", ["resend-invitation-bulk", "delete-bulk", "change-status-bulk"])
-def test_bulk_takes_at_most_a_thousand(sandbox: Sandbox, path: str) -> None:
-    more = {"status_id": sandbox.status("Active")}
-    ids = [f"usr_{number}" for number in range(1_001)]
-    assert sandbox.post(f"{ORG}/users/{path}", {"user_ids": ids} | more).status == 422
-    reply = sandbox.post(f"{ORG}/users/{path}", {"user_ids": ids[:-1]} | more)
-    assert (reply.status, reply.body["failure_count"]) == (200, 1_000)
-    reply = sandbox.post(f"{ORG}/users/{path}", {"user_ids": ids} | more, key=seed.READ_ONLY_KEY)
-    assert reply.code == "INSUFFICIENT_PERMISSIONS"
-
-
 # --- cancelling ---------------------------------------------------------------------------------
 
 
@@ -464,7 +426,6 @@ def test_validate_is_public(sandbox: Sandbox) -> None:
 
 def test_complete_registers_and_signs_in(sandbox: Sandbox) -> None:
     invited = sandbox.invite()
-    assert sandbox.get(f"/v1/user/email/{EMAIL}").body["is_active"] is False
     reply = sandbox.complete(key_of(invited))
     assert reply.status == 200
     done = reply.body
@@ -474,8 +435,8 @@ def test_complete_registers_and_signs_in(sandbox: Sandbox) -> None:
     assert done["device_id"] is None
     assert done["recommended_username"] == "noor"
     assert done["token"].count(".") == 2
-    me = sandbox.get("/v1/user/current", token=done["token"]).body
-    assert (me["first_name"], me["last_name"]) == ("Noor", "Example")
+    assert sandbox.get(ORG, token=done["token"]).status == 200
+    assert sandbox.member(EMAIL)["full_name"] == "Noor Example"
     assert sandbox.member(EMAIL)["status"]["name"] == "Active"
     assert sandbox.details(email=EMAIL).status == 404
     assert validate(sandbox, key_of(invited)).status == 400
@@ -550,16 +511,6 @@ def test_accept_refusals(sandbox: Sandbox) -> None:
     assert sandbox.accept(key, key=seed.OUTSIDER_KEY).status == 409
 
 
-def test_accept_by_another_address_when_so_chosen(make: Make) -> None:
-    sandbox = make(accept_address="any")
-    key = key_of(sandbox.invite(role="Support"))
-    assert sandbox.accept(key).status == 409  # the owner is a member already
-    assert sandbox.accept(key, key=seed.OUTSIDER_KEY).status == 200
-    assert sandbox.member(seed.OUTSIDER_EMAIL)["role"]["name"] == "Support"
-    assert sandbox.members(search_term=EMAIL, include_deleted=True)["total_users_count"] == 0
-    assert sandbox.accept(key, key=seed.OUTSIDER_KEY).status == 409
-
-
 # --- members ------------------------------------------------------------------------------------
 
 
@@ -606,7 +557,6 @@ def test_members_are_flat_in_the_other_profile(make: Make) -> None:
         {"take": "many"},
         {"sort_field": "age"},
         {"sort_direction": "up"},
-        {"include_deleted": "perhaps"},
         {"search_term": 7},
     ],
 )
@@ -656,39 +606,6 @@ def test_invitees_may_be_called_pending(make: Make) -> None:
     assert sandbox.member(EMAIL)["status"]["name"] == "Pending"
     statuses = [status["name"] for status in sandbox.get(f"{ORG}/statuses").body]
     assert statuses == ["Active", "Inactive", "Pending", "Deleted"]
-
-
-def test_invitees_may_be_no_members(make: Make) -> None:
-    sandbox = make(members_include_invited="no")
-    invited = sandbox.invite()
-    assert sandbox.members()["total_users_count"] == 3
-    assert invited["user_id"] not in sandbox.post(f"{ORG}/users/ids").body
-    assert sandbox.get(f"{ORG}/users/{invited['user_id']}").status == 404
-    counts = sandbox.get(f"{ORG}/users/status-summary").body["status_counts"]
-    assert [count["count"] for count in counts] == [3, 0, 0, 0]
-    assert resend(sandbox, invited["user_id"]).status == 204
-    sandbox.complete(key_of(invited))
-    assert sandbox.members()["total_users_count"] == 4
-
-
-def test_ids_by_ids_and_summary(sandbox: Sandbox) -> None:
-    invited = sandbox.invite()
-    ids = sandbox.post(f"{ORG}/users/ids").body
-    assert len(ids) == 4
-    found = sandbox.post(f"{ORG}/users/by-ids", {"user_ids": [invited["user_id"], "usr_0"]}).body
-    assert [member["email"] for member in found["users"]] == [EMAIL]
-    assert (found["total"], found["requested_ids"]) == (1, [invited["user_id"], "usr_0"])
-    sandbox.call("DELETE", f"{ORG}/users/{invited['user_id']}/delete")
-    assert len(sandbox.post(f"{ORG}/users/ids").body) == 3
-    everyone = sandbox.post(f"{ORG}/users/ids", query={"include_deleted": "true"}).body
-    assert len(everyone) == 4
-    counts = sandbox.get(f"{ORG}/users/status-summary").body["status_counts"]
-    assert {count["status_name"]: count["count"] for count in counts} == {
-        "Active": 3,
-        "Inactive": 0,
-        "InvitationSent": 0,
-        "Deleted": 1,
-    }
 
 
 def test_get_member_by_either_id(sandbox: Sandbox) -> None:
@@ -757,17 +674,9 @@ def test_the_owner_is_protected(make: Make, choice: str, status: int) -> None:
     assert update(sandbox, seed.OWNER_EMAIL, role_id=sandbox.role()).status == status
     assert update(sandbox, seed.OWNER_EMAIL, status_id=sandbox.status("Inactive")).status == status
     assert sandbox.call("DELETE", f"{path}/delete").status == status
-    bulk = sandbox.post(f"{ORG}/users/delete-bulk", {"user_ids": [owner["user_id"]]}).body
-    assert (bulk["success_count"], bulk["failure_count"]) == (0, 1)
     unassign = f"{ORG}/roles/{sandbox.role('Owner')}/members/{owner['user_id']}"
     assert sandbox.call("DELETE", unassign).code == "CANNOT_REMOVE_LAST_OWNER"
     assert sandbox.member(seed.OWNER_EMAIL) == owner
-
-
-def test_deleting_the_owner_has_its_own_code(make: Make) -> None:
-    sandbox = make(owner_refusal="forbidden")
-    path = f"{ORG}/users/{sandbox.member(seed.OWNER_EMAIL)['id']}/delete"
-    assert sandbox.call("DELETE", path).code == "CANNOT_DELETE_OWNER"
 
 
 def test_delete_and_restore(sandbox: Sandbox) -> None:
@@ -781,20 +690,6 @@ def test_delete_and_restore(sandbox: Sandbox) -> None:
     assert sandbox.member(seed.SUPPORT_EMAIL)["status"]["name"] == "Deleted"
     assert sandbox.post(f"{path}/restore").status == 204
     assert sandbox.get(path).body["status"]["name"] == "Active"
-
-
-def test_bulk_delete_and_status(sandbox: Sandbox) -> None:
-    owner = sandbox.member(seed.OWNER_EMAIL)["user_id"]
-    reader = sandbox.member(seed.READ_ONLY_EMAIL)["user_id"]
-    wanted = {"user_ids": [owner, reader], "status_id": sandbox.status("Inactive")}
-    changed = sandbox.post(f"{ORG}/users/change-status-bulk", wanted)
-    assert changed.body["success_count"] == 1
-    assert changed.body["failed_operations"][0]["id"] == owner
-    assert sandbox.get(ORG, key=seed.READ_ONLY_KEY).code == "ORGANIZATION_ACCESS_DENIED"
-    deleted = sandbox.post(f"{ORG}/users/delete-bulk", {"user_ids": [owner, reader]})
-    assert (deleted.body["success_count"], deleted.body["failure_count"]) == (1, 1)
-    wanted = {"user_ids": [reader], "status_id": "status_0"}
-    assert sandbox.post(f"{ORG}/users/change-status-bulk", wanted).status == 404
 
 
 # --- roles and statuses -------------------------------------------------------------------------
@@ -814,7 +709,6 @@ def test_roles_are_listed_in_order(sandbox: Sandbox) -> None:
     assert support["member_count"] == 1
     own = sandbox.get(f"{ORG}/roles", query={"include_global": "false"}).body
     assert own == [support]
-    assert sandbox.get(f"{ORG}/roles", query={"include_global": "perhaps"}).status == 400
 
 
 def test_unassign_role(sandbox: Sandbox) -> None:
@@ -844,14 +738,6 @@ def test_statuses(sandbox: Sandbox) -> None:
 # --- users --------------------------------------------------------------------------------------
 
 
-def test_users_by_email(sandbox: Sandbox) -> None:
-    found = sandbox.get(f"/v1/user/email/{seed.OUTSIDER_EMAIL.upper()}").body
-    assert (found["first_name"], found["last_name"]) == ("Otto", "Outsider")
-    assert sandbox.get("/v1/user/email/nobody@example.net").status == 404
-    assert sandbox.get("/v1/user/email/nobody@example.net", key=None).status == 401
-    assert sandbox.get("/v1/user/current").body["email"] == seed.OWNER_EMAIL
-
-
 # --- organizations ------------------------------------------------------------------------------
 
 
@@ -873,7 +759,6 @@ def test_a_key_is_read_from_each_header(sandbox: Sandbox, header: str) -> None:
         ({"x-api-key": "ak_wrong"}, "INVALID_API_KEY"),
         ({"authorization": "Bearer ak_wrong"}, "INVALID_API_KEY"),
         ({"authorization": "bearer a.b.c"}, "TOKEN_INVALID"),
-        *(({"x-api-key": key}, code) for key, code in seed.BROKEN_KEYS.items()),
     ],
 )
 def test_bad_credentials(sandbox: Sandbox, headers: dict[str, str], code: str) -> None:
@@ -884,13 +769,14 @@ def test_bad_credentials(sandbox: Sandbox, headers: dict[str, str], code: str) -
 def test_a_token_wins_over_a_key(sandbox: Sandbox) -> None:
     token = sandbox.complete(key_of(sandbox.invite())).body["token"]
     headers = {"x-api-key": seed.OWNER_KEY, "authorization": f"Bearer {token}"}
-    assert sandbox.get("/v1/user/current", key=None, headers=headers).body["email"] == EMAIL
+    wanted = {"email": "x@example.net", "role_id": sandbox.role()}
+    reply = sandbox.post(f"{ORG}/invite-user", wanted, key=None, headers=headers)
+    assert reply.code == "INSUFFICIENT_PERMISSIONS"
 
 
 def test_the_read_only_key_reads_and_changes_nothing(sandbox: Sandbox) -> None:
     invited = sandbox.invite()
     person, role = invited["user_id"], sandbox.role()
-    status = sandbox.status("Active")
     before = sandbox.service.snapshot()
     everyone = {"user_ids": [person]}
     for method, path, body in [
@@ -900,15 +786,13 @@ def test_the_read_only_key_reads_and_changes_nothing(sandbox: Sandbox) -> None:
         ("DELETE", f"/invitations/{invited['invitation_id']}", None),
         ("PUT", f"/users/{person}", {"role_id": role}),
         ("DELETE", f"/users/{person}/delete", None),
-        ("POST", "/users/delete-bulk", everyone),
         ("POST", f"/users/{person}/restore", None),
-        ("POST", "/users/change-status-bulk", everyone | {"status_id": status}),
         ("DELETE", f"/roles/{role}/members/{person}", None),
     ]:
         reply = sandbox.call(method, f"{ORG}{path}", body, key=seed.READ_ONLY_KEY)
         assert (reply.status, reply.code) == (403, "INSUFFICIENT_PERMISSIONS"), path
     assert sandbox.service.snapshot() == before
-    for path in ("/roles", "/statuses", "/users/status-summary", f"/users/{person}", ""):
+    for path in ("/roles", "/statuses", f"/users/{person}", ""):
         assert sandbox.get(f"{ORG}{path}", key=seed.READ_ONLY_KEY).status == 200
     assert sandbox.post(f"{ORG}/users", {}, key=seed.READ_ONLY_KEY).status == 200
 
@@ -926,20 +810,20 @@ def test_the_read_only_key_reads_and_changes_nothing(sandbox: Sandbox) -> None:
 def test_the_rate_is_limited(make: Make, plan: str, rate: str, most: int, wait: str) -> None:
     sandbox = make(plan=plan, rate=rate)
     for left in reversed(range(most)):
-        reply = sandbox.get("/v1/user/current")
+        reply = sandbox.get(ORG)
         assert reply.status == 200
         assert reply.headers["x-ratelimit-remaining"] == str(left)
         assert reply.headers["x-ratelimit-limit"] == str(most)
         assert reply.headers["x-ratelimit-retry-after"] == "0"
-    refused = sandbox.get("/v1/user/current")
+    refused = sandbox.get(ORG)
     assert (refused.status, refused.code) == (429, "RATE_LIMIT_EXCEEDED")
     assert refused.headers["retry-after"] == wait
     assert refused.headers["x-ratelimit-retry-after"] == wait
     assert float(refused.headers["x-ratelimit-reset"]) > START
     assert refused.headers["x-request-id"]
-    assert sandbox.get("/v1/user/current", key=seed.READ_ONLY_KEY).status == 200
+    assert sandbox.get(ORG, key=seed.READ_ONLY_KEY).status == 200
     sandbox.forward(seconds=int(wait))
-    assert sandbox.get("/v1/user/current").status == 200
+    assert sandbox.get(ORG).status == 200
 
 
 @pytest.mark.parametrize(
@@ -993,10 +877,13 @@ def test_nothing_is_a_500(make: Make, method: str, path: str) -> None:
         .replace("{user}", person)
         .replace("{role}", sandbox.role())
     )
-    names = {name for kind in Fields.__subclasses__() for name in kind.model_fields}
+    names = (
+        "email role_id role_name send_invitation send_email user_ids email_key full_name password "
+    )
+    names += "skip take search_term status_id sort_field sort_direction include_deleted user_id"
     for value in STRANGE:
-        fields = dict.fromkeys(names, value)
-        query = {name: str(value) for name in names}
+        fields = dict.fromkeys(names.split(), value)
+        query = {name: str(value) for name in names.split()}
         for options in (
             {"body": fields},
             {"query": query},
