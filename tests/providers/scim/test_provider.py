@@ -230,6 +230,24 @@ def test_a_setting_with_another_value_is_refused(scene: Scene) -> None:
         scene.account(deprovision="disable")
 
 
+def test_the_groups_are_read_once_for_all_pages_of_the_users(scene: Scene) -> None:
+    for number in range(5):
+        scene.service.organization.add_member(f"p{number}@example.com")
+    asked: list[str | None] = []
+    clock = VirtualClock(sandbox=scene.sandbox)
+    with Guestlist(
+        {"scim": scene.account(page_size=2)},
+        clock=clock,
+        watch=lambda event: asked.append(event.path) if event.name == "answer" else None,
+    ) as guests:
+        found = {one.email: one for one in guests.members()}
+    users, groups = (
+        sum(str(path).endswith(what) for path in asked) for what in ("Users", "Groups")
+    )
+    assert (len(found), users, groups) == (7, 4, 1)
+    assert any(one.roles for one in found.values())
+
+
 # ---------------------------------------------------------------------------- rate limits
 
 

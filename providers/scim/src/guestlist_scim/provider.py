@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -52,6 +53,22 @@ class ScimOptions(Options):
     given_name: str = ""
     family_name: str = ""
     external_id: str = ""
+
+
+class CursorWithGroups(str):
+    """A cursor of the users, with the groups of all users. If it is stored as plain text, the next
+    page reads the groups again.
+
+    Args:
+        groups: the groups of each user, by the id of the user.
+    """
+
+    groups: Mapping[str, tuple[Role, ...]]
+
+    def __new__(cls, cursor: str, groups: Mapping[str, tuple[Role, ...]]) -> CursorWithGroups:
+        self = super().__new__(cls, cursor)
+        self.groups = groups
+        return self
 
 
 class Scim(Provider):
@@ -187,17 +204,20 @@ class Scim(Provider):
 
     @operation
     def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
-        """Returns one page of the users, with their groups. The groups are read for each page,
-        unless the users contain them."""
-        groups: Mapping[str, tuple[Role, ...]] | None = None
-        if not self.groups_in_users:
+        """Returns one page of the users, with their groups. The groups are read with the first
+        page, unless the users contain them, and passed on with the cursor."""
+        groups = cursor.groups if isinstance(cursor, CursorWithGroups) else None
+        if groups is None and not self.groups_in_users:
             groups = _groups_by_user((yield from every(partial(self._groups, read=_members_of))))
 
         def read(raw: Any) -> Member | None:
             member = self._member(raw, groups)
             return member if member.state is not MemberState.REMOVED else None
 
-        return (yield from self._users(cursor, read))
+        page = yield from self._users(cursor, read)
+        if page.next is None or groups is None:
+            return page
+        return replace(page, next=CursorWithGroups(page.next, groups))
 
     @operation
     def find_member(self, email: str) -> Flow[Member | None]:
@@ -418,8 +438,10 @@ def _read_membership(raw: Mapping[str, Any]) -> Role:
 
 
 def _members_of(raw: Mapping[str, Any]) -> tuple[Role, list[str]]:
-    """Returns a group, and the ids of its members."""
-    return read_group(raw), [str(one["value"]) for one in raw.get("members") or ()]
+    """Returns a group, whose raw record lacks the members, and the ids of its members."""
+    members = raw.get("members") or ()
+    group = read_group({name: value for name, value in raw.items() if name != "members"})
+    return group, [str(one["value"]) for one in members]
 
 
 def _groups_by_user(groups: Iterable[tuple[Role, list[str]]]) -> dict[str, tuple[Role, ...]]:
