@@ -73,7 +73,14 @@ def test_the_accounts_it_speaks_of(read: Read) -> None:
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("people.csv", "email,group\n"), ("people.csv", "email\n,\n\n"), ("people.toml", "")],
+    [
+        ("people.csv", "email,group\n"),
+        ("people.csv", "email\n,\n\n"),
+        ("people.csv", ""),
+        ("people.csv", "\n \n"),
+        ("people.csv", "sep=;\n"),
+        ("people.toml", ""),
+    ],
 )
 def test_a_file_without_people_is_an_error_unless_allowed(
     name: str, content: str, read: Read

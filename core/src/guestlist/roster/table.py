@@ -66,6 +66,10 @@ class Heading(NamedTuple):
     columns: dict[str, int]
 
 
+EMPTY = Heading(0, ",", 0, {})
+"""The heading of a file that has none, because it is empty."""
+
+
 class PeopleTable:
     """A CSV file of people.
 
@@ -77,10 +81,10 @@ class PeopleTable:
 
     Attributes:
         digest: SHA-256 of the file.
-        is_empty: whether there is no row below the heading.
+        is_empty: whether there is no heading, or no row below it.
 
     Raises:
-        ConfigError: the file cannot be read, or lacks a column.
+        ConfigError: the file cannot be read, or has a heading that lacks a column.
     """
 
     def __init__(
@@ -194,6 +198,8 @@ class PeopleTable:
 
     def _rows(self, text: IO[str]) -> Iterator[tuple[int, list[str]]]:
         """Yields each row below the heading with its first line number. Skips empty rows."""
+        if self._heading is EMPTY:
+            return
         for _ in range(self._heading.line - 1):
             next(text)
         reader = csv.reader(text, delimiter=self._heading.separator, strict=True)
@@ -292,6 +298,8 @@ def _heading(path: Path, text: IO[str], wanted: Columns) -> Heading:
             while titles and not titles[-1]:
                 titles.pop()
             found.append((separator, titles))
+    if not start:
+        return EMPTY
     separator, titles = max(
         found,
         key=lambda one: (bool(_matching_columns("email", wanted.email, one[1])), len(one[1])),
