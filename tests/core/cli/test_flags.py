@@ -68,6 +68,12 @@ def test_each_translation_is_needed_and_leads_to_a_flag_that_exists() -> None:
     assert flags - options() == set()
 
 
+def test_no_argument_of_python_is_printed() -> None:
+    argument = re.compile(r'\b[a-z]+(_[a-z]+)*=(True|False|[A-Z]{3,}|"[a-z]+")')
+    texts = {with_flags(text) for _file, text in literals(*library()) if "realm=" not in text}
+    assert {text for text in texts if argument.search(text)} == set()
+
+
 def test_a_printed_hint_names_the_flag(capsys: pytest.CaptureFixture[str]) -> None:
     print_errors([OutcomeUnknown("it may have been sent", hint=UNRESOLVED_HINT)])
     printed = capsys.readouterr().err

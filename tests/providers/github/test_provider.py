@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -18,6 +20,7 @@ from guestlist.errors import (
     InvalidArgument,
     MalformedResponse,
     NotFound,
+    OutcomeUnknown,
     RateLimited,
     Rejected,
     SeatLimit,
@@ -128,7 +131,7 @@ def test_an_expired_invitation_does_not_prove_that_a_person_is_no_member(home: H
 
 
 def test_errors_name_a_person_by_the_login(home: Home) -> None:
-    with pytest.raises(Conflict, match=r"^github: someone-else is no member: gone"):
+    with pytest.raises(Conflict, match=r"^github: someone-else is no member: not invited"):
         home.guests.assign_role("@someone-else", "team:Docs")
     with pytest.raises(NotFound, match="no invitation shows the login someone-else"):
         home.guests.resend("@someone-else")
@@ -159,10 +162,34 @@ def test_a_person_is_invited_by_login(addresses: str) -> None:
     assert home.emails("nina@example.org") == 2
     if addresses == "hidden":
         for verb in (home.guests.revoke, home.guests.resend):
-            with pytest.raises(MalformedResponse, match="it shows only the login nina-dev"):
+            with pytest.raises(MalformedResponse, match="it shows only the login nina-dev") as one:
                 verb("nina@example.org")
+            assert "cannot be read" not in one.value.message
+            assert one.value.hint.startswith("Nothing was sent. Name the person by the login")
     home.guests.revoke("@nina-dev")
     assert home.guests.status("@nina-dev").state is State.GONE
+
+
+def test_an_unresolved_call_about_a_login_does_not_concern_another(home: Home) -> None:
+    def lose(outgoing: Outgoing) -> Response | Failure:
+        return Failure("lost", sent=True) if outgoing.method == "POST" else wire.send(outgoing)
+
+    for login in ("nina-dev", "oskar-out"):
+        home.guests.invite(f"{login}@work.example", login=login)
+    impatient = home.guests.with_budget(total=20)
+    wire: Any = home.wire
+    home.wire = cast(Any, SimpleNamespace(send=lose))
+    with pytest.raises(OutcomeUnknown):
+        impatient.resend("@nina-dev")
+    home.wire = wire
+    assert impatient.resend("@oskar-out").outcome is Outcome.RESENT
+
+
+def test_the_last_owner_cannot_leave_and_the_hint_says_what_to_do(home: Home) -> None:
+    for change in (home.guests.remove, partial(home.guests.unassign_role, role="admin")):
+        with pytest.raises(Forbidden) as caught:
+            change("@olga-octo")
+        assert "make another member an owner first" in caught.value.hint
 
 
 def test_an_unknown_login_is_refused_before_anything_is_sent(home: Home) -> None:

@@ -11,7 +11,14 @@ import httpx
 import pytest
 
 from guestlist import Guestlist
-from guestlist.errors import Conflict, Forbidden, GuestlistError, Rejected, Unauthorized
+from guestlist.errors import (
+    ConfigError,
+    Conflict,
+    Forbidden,
+    GuestlistError,
+    Rejected,
+    Unauthorized,
+)
 from guestlist.models import Outcome, State
 from guestlist.sandbox import Sandbox
 from guestlist_keycloak import Keycloak
@@ -168,6 +175,18 @@ def test_a_wrong_setting_is_named(place: Place, wrong: str) -> None:
     with place.client(**settings) as guests, pytest.raises(error) as refused:
         guests.check()
     assert hint in refused.value.hint
+
+
+@pytest.mark.parametrize("path", ["/admin", "/auth/admin/master/console", "/realms/works"])
+def test_the_url_of_a_page_of_the_server_is_refused(path: str) -> None:
+    settings: dict[str, Any] = {
+        "realm": "r",
+        "organization_id": "o",
+        "client_id": "c",
+        "client_secret": "s",
+    }
+    with pytest.raises(ConfigError, match="it must be the URL of the server, without /"):
+        Keycloak(base_url=f"https://id.example.com{path}", **settings)
 
 
 def test_no_id_is_looked_for_in_a_wrong_organization(place: Place) -> None:

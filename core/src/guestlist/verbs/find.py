@@ -323,6 +323,10 @@ def candidates(
     return found
 
 
+ONLY_LOGIN = "it shows only the login"
+"""The reason why an invitation may be about a person whose address is given."""
+
+
 def mark_incomplete(guest: Guest, hidden: RecordProblem) -> Guest:
     """Returns the guest. Marks it as incomplete if the readable records do not prove its state.
 
@@ -331,7 +335,9 @@ def mark_incomplete(guest: Guest, hidden: RecordProblem) -> Guest:
     """
     if guest.state in (*OPEN_STATES, State.ACCEPTED):
         return guest
-    why = f"a record that cannot be read may be about {guest.label}: {hidden}"
+    readable = ONLY_LOGIN in hidden.reason
+    which = "an open invitation" if readable else "a record that cannot be read"
+    why = f"{which} may be about {guest.label}: {hidden}"
     state = State.UNKNOWN if guest.state is State.GONE else guest.state
     return guest.model_copy(update={"incomplete": why, "state": state})
 
@@ -344,6 +350,8 @@ def check_complete(call: Call, guest: Guest) -> None:
     """
     if guest.incomplete is not None:
         hint = "Nothing was sent. Correct the record at the service, or report it."
+        if ONLY_LOGIN in guest.incomplete:
+            hint = "Nothing was sent. Name the person by the login, or with it: login=LOGIN."
         raise call.about(MalformedResponse(guest.incomplete, hint=hint))
 
 
@@ -418,7 +426,7 @@ def _invitations(call: Call, email: str) -> Steps[Matches[Invitation]]:
     if call.login is None:
         nameless = nameless or mine.nameless
     if nameless is not None and nameless not in mine.items:
-        why = f"it shows only the login {nameless.login}. Name the person by the login"
+        why = f"{ONLY_LOGIN} {nameless.login}"
         hidden = hidden or RecordProblem(1, why, nameless.id)
     now = call.account.now()
     items = [current(one, provider, now) for one in with_made(mine.items, made)]

@@ -91,6 +91,10 @@ OWNER = (
     ' permission "Members: Read and write" (fine-grained). If the organization uses SAML single'
     " sign-on, authorize the token for it."
 )
+LAST_OWNER = (
+    "An organization keeps an owner. If this is the last one, make another member an owner first:"
+    " assign the role admin. Otherwise, check the token."
+)
 _HINTS: dict[type[GuestlistError], str] = {
     Unauthorized: "Create a new token on https://github.com/settings/tokens.",
     Forbidden: OWNER,
@@ -320,7 +324,8 @@ class GitHub(Provider):
     @operation
     def remove(self, member: Member) -> Flow[None]:
         """Removes a member from the organization and all its teams."""
-        yield Request.delete("orgs", self.org, "memberships", (yield from self._login(member)))
+        login = yield from self._login(member)
+        yield from _from_owner(member, Request.delete("orgs", self.org, "memberships", login))
 
     @operation
     def outside_collaborators(self, cursor: str | None = None) -> Flow[Page[Member]]:
@@ -372,7 +377,8 @@ class GitHub(Provider):
         login = yield from self._login(member)
         if role.kind != "team":
             word = role.id if held else "member"
-            yield Request.put("orgs", self.org, "memberships", login, json={"role": word})
+            change = Request.put("orgs", self.org, "memberships", login, json={"role": word})
+            yield from _from_owner(member, change)
             return
         path = ("orgs", self.org, "teams", role.id, "memberships", login)
         yield Request.put(*path, json={"role": "member"}) if held else Request.delete(*path)
@@ -411,6 +417,17 @@ class GitHub(Provider):
 
     def _get(self, *path: str, **query: str | int | None) -> Request:
         return Request.get("orgs", self.org, *path, query=query)
+
+
+def _from_owner(member: Member, request: Request) -> Flow[None]:
+    """Sends a change of a member. If the member is an owner, a refusal may mean the last one: no
+    document says how GitHub refuses that."""
+    try:
+        yield request
+    except (Conflict, Forbidden, Rejected) as error:
+        if any((role.kind, role.id) == ("role", "admin") for role in member.roles or ()):
+            error.hint = LAST_OWNER
+        raise
 
 
 def is_read(request: Request) -> bool:

@@ -6,11 +6,12 @@ observed on running servers, 26.5.0 and 26.7.3, with their defaults.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar, TypeVar
 
-from pydantic import SecretStr
+from pydantic import SecretStr, field_validator
 
 from guestlist.errors import (
     Conflict,
@@ -140,6 +141,14 @@ class Keycloak(Provider):
     delete_accounts: bool = setting(
         "Whether `remove` may delete the accounts of managed members from the realm", default=False
     )
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_of_the_server(cls, url: str) -> str:
+        if found := re.search(r"/(admin|realms)(/|$)", url):
+            server = url[: found.start()]
+            raise ValueError(f"it must be the URL of the server, without /{found[1]}: {server}")
+        return url
 
     @property
     def refuses_duplicates(self) -> bool:
