@@ -117,6 +117,12 @@ def test_an_unavailable_service_that_names_its_return(waiting: Callable[..., Wai
     assert club.pauses[0].detail == "HTTP 503: slow down, waiting until 2026-12-01 09:06 UTC"
 
 
+def test_a_short_pause_is_reported(waiting: Callable[..., Waiting]) -> None:
+    club = waiting(limited("3"))
+    club.check()
+    assert [event.detail for event in club.pauses] == ["HTTP 429: slow down, waiting 3.0 s"]
+
+
 def test_a_limit_that_is_used_up(waiting: Callable[..., Waiting]) -> None:
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "300"}
     club = waiting(httpx.Response(200, headers=headers, json={"name": "Chess"}))

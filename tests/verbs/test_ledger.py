@@ -371,6 +371,30 @@ def test_what_mails_nobody_is_simply_done_again(
     assert guests.sandbox.clock.seconds() - began < 10
 
 
+@everywhere
+@pytest.mark.parametrize("before", [True, False], ids=["unsent", "done"])
+def test_a_role_change_waits_for_one_that_may_undo_it(
+    faulty: Any, make: Any, ledger: Ledger, tmp_path: Path, before: bool
+) -> None:
+    """A role is given by a call that is killed. Then it is taken, or replaced."""
+    guests = make(ledger=ledger)
+    case = guests.case
+    with pytest.raises(Killed):
+        faulty(Kill(before=before), ledger=ledger).assign_role(case.member, case.role)
+    began = guests.sandbox.clock.seconds()
+    if case.name == "aitronos":
+        guests.assign_role(case.member, case.holds)
+    else:
+        guests.unassign_role(case.member, case.role)
+    waited = guests.sandbox.clock.seconds() - began
+    assert 30 <= waited < 60 if before else waited < 10
+    assert rows(tmp_path)[0] == (
+        ("assign_role", OrderState.REFUSED, "did not happen")
+        if before
+        else ("assign_role", OrderState.DONE, "assigned")
+    )
+
+
 def test_an_answer_that_got_lost_is_settled_in_the_call_itself(
     faulty: Any, ledger: Ledger, tmp_path: Path
 ) -> None:

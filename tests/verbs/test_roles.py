@@ -201,7 +201,7 @@ def test_who_is_only_invited(guests: Any) -> None:
 
 
 def test_who_is_nobody(guests: Any) -> None:
-    with pytest.raises(Conflict, match="is no member: gone") as caught:
+    with pytest.raises(Conflict, match="is no member: not invited") as caught:
         guests.unassign_role("nobody@example.com", guests.case.role)
     assert "Invite" in caught.value.hint
 

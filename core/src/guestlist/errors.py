@@ -34,6 +34,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Self
 
+MORE_FILES = "Allow more open files, for example with `ulimit -n 1024`."
+"""The hint if this process or machine has too many open files."""
 LONGEST_WORD, SHORTENED = 500, 60
 """The maximum length of a word in a headline, and the length to which a longer one is cut."""
 

@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from guestlist.errors import ConfigError
+from guestlist.errors import MORE_FILES, ConfigError
 from guestlist.exchange.clock import SystemClock
-from guestlist.exchange.faults import MORE_FILES, TOO_MANY_FILES, files_ran_out
+from guestlist.exchange.faults import TOO_MANY_FILES, files_ran_out
 from guestlist.plugins import Plugins
 from guestlist.provider import Provider
 

@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
-from guestlist.address import email_key
-from guestlist.errors import ConfigError, GuestlistError, InvalidArgument
+from guestlist.address import email_key, person_key
+from guestlist.errors import ConfigError, GuestlistError, InvalidArgument, in_time_units
 from guestlist.event import Event, EventName
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.exchange.headers import constant_headers, iter_secret_parts
@@ -62,7 +62,7 @@ silence a program that runs for months."""
 
 PAUSE_REPORT_SECONDS = 60.0
 """Seconds between two `pause` events of an account."""
-MIN_REPORTED_PAUSE_SECONDS = 5.0
+MIN_REPORTED_PAUSE_SECONDS = 1.0
 """Shorter pauses, in seconds, are not reported, because services ask for them all the time."""
 
 MINUTE = "%Y-%m-%d %H:%M UTC"
@@ -221,7 +221,7 @@ class Account:
     def report_pause(self, asked: GuestlistError | None = None, left: float | None = None) -> None:
         """Emits a `pause` event while a caller waits for the end of a pause.
 
-        Emits at most one event a minute, and none for a pause of less than five seconds.
+        Emits at most one event a minute, and none for a pause of less than a second.
 
         Args:
             asked: an error whose `retry_after` names the pause. If the pause of the whole account
@@ -243,9 +243,8 @@ class Account:
             self._pause_reported = now
         end = self.clock.now() + timedelta(seconds=seconds)
         why = reason or "the service asked for a pause"
-        self.emit(
-            EventName.PAUSE, retry_after=seconds, detail=f"{why}, waiting until {end:{MINUTE}}"
-        )
+        until = in_time_units(seconds) if seconds < 60 else f"until {end:{MINUTE}}"
+        self.emit(EventName.PAUSE, retry_after=seconds, detail=f"{why}, waiting {until}")
 
     def address(self, request: Request) -> str:
         """Returns the URL of a request.
@@ -462,6 +461,11 @@ class Call:
     @property
     def provider(self) -> Provider:
         return self.account.provider
+
+    @property
+    def key(self) -> str:
+        """The text by which the person is compared with others, as in `Guest.key`."""
+        return person_key(self.email, self.login)
 
     @property
     def remaining(self) -> float:

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Iterator
 from typing import Any
 
-from guestlist.errors import ConfigError, GuestlistError, ServiceUnavailable
+from guestlist.errors import MORE_FILES, ConfigError, GuestlistError, ServiceUnavailable
 from guestlist.exchange.step import Failure
 from guestlist.provider.shapes import shorten
 
@@ -20,7 +20,6 @@ NOT_READ = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 _TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 TOO_MANY_FILES = "this process or machine has too many open files"
-MORE_FILES = "Allow more open files, such as with `ulimit -n 1024`, or close some."
 
 _DATE = (9, 10)
 """OpenSSL's codes for a certificate that is not valid yet, or has expired."""

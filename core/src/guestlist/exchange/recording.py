@@ -103,6 +103,10 @@ class EarlierCall(Protocol):
         """The action of the call, such as `invite`."""
 
     @property
+    def role(self) -> Role | None:
+        """The role that the call gives or takes; None for a call about an invitation."""
+
+    @property
     def is_unknown(self) -> bool:
         """Whether the last lookup has ended, and could not tell if an email was sent. A further
         email needs somebody's confirmation."""
@@ -150,9 +154,17 @@ class Journal(Recorder, Protocol):
     def acting_as(self, actor: str | None, note: str | None = None) -> Journal:
         """Returns the same ledger, which stores another actor and note with its calls."""
 
-    def last_unanswered(self, call: Call) -> UnansweredOrder | None:
+    def last_unanswered(
+        self, call: Call, role: Role | None = None, *, give: bool = True
+    ) -> UnansweredOrder | None:
         """Returns the last call that was to send the guest an email, if it got no answer or if its
-        outcome stays unknown; else None."""
+        outcome stays unknown; else None.
+
+        Args:
+            role: look for a change of the guest's roles instead, which got no answer and may undo
+                the change of this role.
+            give: whether the role is given, and not taken.
+        """
 
     def deferred_roles(self, account: str, keys: Collection[str]) -> list[str]:
         """Returns the names of the deferred roles of a person in an account.
@@ -189,12 +201,16 @@ class Strategy:
     looks_up_outcome = True
     can_defer_roles = False
 
-    def unresolved(self, call: Call, role: Role | None = None) -> Steps[EarlierCall | None]:
+    def unresolved(
+        self, call: Call, role: Role | None = None, *, give: bool = True
+    ) -> Steps[EarlierCall | None]:
         """Returns an earlier call about the same guest whose outcome is unknown; None if there is
         none.
 
         Args:
-            role: the role that the call gives or takes. None for a call about the invitation.
+            role: the role that the call changes: the earlier call changed the same role, or one
+                that it replaces. None for a call about the invitation.
+            give: whether the call gives the role, and does not take it.
         """
         return None
         yield

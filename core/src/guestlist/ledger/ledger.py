@@ -10,7 +10,6 @@ from typing import Self
 
 from sqlalchemy import Connection
 
-from guestlist.address import email_key
 from guestlist.changes import Action, Change, label, reference, without_secrets
 from guestlist.errors import GuestlistError, OutcomeUnknown
 from guestlist.exchange.account import Call, grace
@@ -22,14 +21,15 @@ from guestlist.ledger.entry import OrderEntry, SingleEntry
 from guestlist.ledger.order import Order
 from guestlist.ledger.origin import Origin
 from guestlist.ledger.outcome import Done
-from guestlist.ledger.perform import found
+from guestlist.ledger.perform import FOUND, found
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.shared_rate_limiter import rate_limiter_for
 from guestlist.ledger.store import Store
 from guestlist.location import url_of
-from guestlist.models import Guest, Role
+from guestlist.models import Guest, Role, RoleOutcome
 from guestlist.provider import Limit, Provider
-from guestlist.verbs.evidence import proves_absence
+from guestlist.verbs.evidence import interferes, proves_absence
+from guestlist.verbs.roles import holds
 
 DAY = 86_400.0
 
@@ -118,11 +118,24 @@ class Ledger:
         limits = provider.limits if limits is None else limits
         return rate_limiter_for(self.store, provider, limits, self._clock)
 
-    def last_unanswered(self, call: Call) -> UnansweredCall | None:
+    def last_unanswered(
+        self, call: Call, role: Role | None = None, *, give: bool = True
+    ) -> UnansweredCall | None:
         """Returns the last call that was to send the guest an email, if it got no answer or if its
-        outcome stays unknown; else None."""
-        order = orders.last_unanswered(self.store, call.account.name, email_key(call.email or ""))
-        return None if order is None else UnansweredCall(self, order, call, self._clock)
+        outcome stays unknown; else None.
+
+        Args:
+            role: look for a change of the guest's roles instead, which got no answer and may undo
+                the change of this role. One that did the same is not such a change.
+            give: whether the role is given, and not taken.
+        """
+        about = self.store, call.account.name, call.key
+        if role is None:
+            found = orders.last_unanswered(*about)
+        else:
+            unanswered = orders.unanswered_role_changes(*about)
+            found = next((one for one in unanswered if _may_undo(call, one, role, give)), None)
+        return None if found is None else UnansweredCall(self, found, call, self._clock)
 
     def deferred_roles(self, account: str, keys: Collection[str]) -> list[str]:
         """Returns the names of the deferred roles of a person in an account.
@@ -184,11 +197,28 @@ class Ledger:
         self.close()
 
 
+def role_of(order: Order) -> Role | None:
+    """Returns the role that an order gives or takes. None if it is not about a role, and for an
+    order of version 0.1, which stored no ids."""
+    role = next(iter(order.change.roles), None)
+    is_about_role = order.change.action in orders.ROLE_CHANGES
+    return role if is_about_role and isinstance(role, Role) else None
+
+
+def _may_undo(call: Call, order: Order, role: Role, give: bool) -> bool:
+    """Returns whether an order may undo the change of a role if it takes effect late."""
+    earlier, gives = role_of(order), order.change.action is not Action.UNASSIGN_ROLE
+    if earlier is None or (holds([earlier], role) and gives is give):
+        return False
+    return interferes(call.provider, earlier, role)
+
+
 class UnansweredCall:
     """A call whose request got no answer.
 
     Attributes:
         action: the action of the call.
+        role: the role that the call gives or takes; None for a call about an invitation.
         is_unknown: whether the last lookup has ended, and could not tell if an email was sent.
         seconds: seconds until a lookup that finds nothing is conclusive; negative if it already is.
     """
@@ -202,7 +232,11 @@ class UnansweredCall:
         self._order = order
         self._entry = OrderEntry(ledger.store, order, clock)
         self._provider = call.provider
+        self.role = role_of(order)
         self._done: Done | None = None
+        if self.role is not None:
+            words = {Action.UNASSIGN_ROLE: RoleOutcome.UNASSIGNED}
+            self._done = Done(words.get(order.change.action, RoleOutcome.ASSIGNED), None, FOUND)
         now = clock.now().timestamp()
         left = min(
             order.over(call.budget.total, now), now

@@ -84,6 +84,26 @@ def last_unanswered(store: Store, account: str, key: str) -> Order | None:
     return None if row is None else read(row)
 
 
+ROLE_CHANGES = frozenset({Action.ASSIGN_ROLE, Action.SETTLE, Action.UNASSIGN_ROLE})
+"""The actions that change the roles of a member."""
+
+
+def unanswered_role_changes(store: Store, account: str, key: str) -> list[Order]:
+    """Returns the changes of a guest's roles whose requests got no answer, newest first."""
+    with store.reading() as connection:
+        rows = connection.execute(
+            select(*COLUMNS)
+            .where(
+                orders.c.key == key,
+                orders.c.account == account,
+                orders.c.state == OrderState.INTENDED,
+                orders.c.place.in_([ORDER[action] for action in ROLE_CHANGES]),
+            )
+            .order_by(orders.c.id.desc())
+        ).all()
+    return [read(row) for row in rows]
+
+
 def next_place(
     store: Store, run: int, account: str, state: OrderState = OrderState.ASKED
 ) -> int | None:

@@ -30,8 +30,8 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from guestlist.errors import ConfigError, LedgerError
-from guestlist.exchange.faults import MORE_FILES, TOO_MANY_FILES, files_ran_out
+from guestlist.errors import MORE_FILES, ConfigError, LedgerError
+from guestlist.exchange.faults import TOO_MANY_FILES, files_ran_out
 from guestlist.ledger.file import BUSY, check_file, check_place, open_to_read
 from guestlist.ledger.migrations import check_version, is_outdated, migrate
 

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from guestlist.exchange.faults import MORE_FILES, TOO_MANY_FILES, files_ran_out
+from guestlist.errors import MORE_FILES
+from guestlist.exchange.faults import TOO_MANY_FILES, files_ran_out
 from guestlist.sandbox.errors import SandboxError
 from guestlist.sandbox.service import Email
 

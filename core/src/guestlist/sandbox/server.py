@@ -17,8 +17,9 @@ from typing import Any, Self
 import uvicorn
 from starlette.types import ASGIApp
 
+from guestlist.errors import MORE_FILES
 from guestlist.exchange.clock import SystemClock
-from guestlist.exchange.faults import MORE_FILES, TOO_MANY_FILES, files_ran_out
+from guestlist.exchange.faults import TOO_MANY_FILES, files_ran_out
 from guestlist.sandbox.asgi import LOOPBACK_NAMES, Dated
 from guestlist.sandbox.errors import SandboxError, SandboxMistake
 from guestlist.sandbox.mailbox import mailbox

@@ -8,7 +8,7 @@ from guestlist.errors import MalformedResponse
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import sleep
 from guestlist.exchange.step import Steps
-from guestlist.models import OPEN_STATES, Basis, Guest, Invitation, Member, State
+from guestlist.models import OPEN_STATES, Basis, Guest, Invitation, Member, Role, State
 from guestlist.provider import Provider
 
 ENDED = frozenset({State.EXPIRED, State.REVOKED, State.DECLINED, State.ACCEPTED})
@@ -169,3 +169,10 @@ def shows_renewal(provider: Provider, invitation: Invitation) -> bool:
 def _reported_date(invitation: Invitation, name: str) -> datetime | None:
     """Returns a date of an invitation; None if it is missing or was estimated."""
     return None if name in invitation.estimated else getattr(invitation, name)
+
+
+def interferes(provider: Provider, earlier: Role, role: Role) -> bool:
+    """Returns whether an unresolved change of one role may undo a change of another: they are the
+    same role, or the service replaces one by the other."""
+    is_same = (earlier.kind, earlier.id) == (role.kind, role.id)
+    return is_same or bool(provider.replaced_by(role, (earlier,)))

@@ -47,7 +47,7 @@ from guestlist.verbs.find import (
 )
 from guestlist.verbs.guest_lock import lock_guest
 from guestlist.verbs.lists import Pages
-from guestlist.verbs.states import conclude_from, current
+from guestlist.verbs.states import conclude_from, current, state_word
 
 RoleRef = str | Role
 """A role: its id, its name, `kind:name` such as `group:Engineering`, or a `Role`."""
@@ -117,7 +117,7 @@ def access(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         return Access(
             guest=guest,
             is_member=False,
-            explanation=f"No access: {guest.label} is not a member ({guest.state}).",
+            explanation=f"No access: {guest.label} is not a member ({state_word(guest.state)}).",
         )
     grants = yield from run(call, call.provider.access(guest.member))
     effective, explanation = call.provider.explain_access(grants, guest.member)
@@ -282,9 +282,9 @@ def _change(
         raise call.about(mandatory_role_error(call.provider, role))
     yield from lock_guest(call, email)
     guest = yield from find_active_member(call, email)
-    earlier = yield from call.strategy.unresolved(call, role)
+    earlier = yield from call.strategy.unresolved(call, role, give=give)
     if earlier is not None and guest.member is not None:
-        yield from _settle_earlier(call, earlier, guest.member, role)
+        yield from _settle_earlier(call, earlier, guest.member)
         guest = yield from find_active_member(call, email)
     changeable = guest.state in OPEN_STATES and call.provider.supports("change_invitation")
     several = set(call.provider.role_kinds) - set(call.provider.exclusive_kinds)
@@ -307,19 +307,26 @@ def _change(
     )
 
 
-def _settle_earlier(call: Call, earlier: EarlierCall, member: Member, role: Role) -> Steps[None]:
-    """Waits until an earlier change of the same role has taken effect, or no longer can.
+def _settle_earlier(call: Call, earlier: EarlierCall, member: Member) -> Steps[None]:
+    """Waits until an earlier change of a role has taken effect, or no longer can.
 
     Raises:
         OutcomeUnknown: the budget does not allow to wait so long; nothing was sent.
     """
-    while earlier.seconds > 0:
-        grants = yield from _grants(call, member, again=True)
-        if grants is not None and holds(_direct(grants), role) is (earlier.action == "assign_role"):
+    clock, role, happened = call.account.clock, earlier.role, None
+    final = clock.monotonic() + earlier.seconds
+    while True:
+        left = final - clock.monotonic()
+        if left <= 0 and not earlier.must_be_settled:
             break
-        left = max(0.0, earlier.seconds)
+        grants = yield from _grants(call, member, again=True)
+        if grants is not None and role is not None:
+            happened = holds(_direct(grants), role) is (earlier.action != "unassign_role")
+        if happened or left <= 0:
+            break
+        left = max(0.0, final - clock.monotonic())
         yield from wait_for_effect(call, left, "an earlier change of the role")
-    yield from call.strategy.settle(call, earlier, None)
+    yield from call.strategy.settle(call, earlier, happened)
 
 
 def _give_or_take(
@@ -466,4 +473,4 @@ def _no_member(guest: Guest) -> Conflict:
         State.AWAITING_APPROVAL: "Wait until the organization has approved the invitation.",
         State.EXPIRED: "The invitation has expired: resend it first.",
     }.get(guest.state, "Invite the person first.")
-    return Conflict(f"{guest.label} is no member: {guest.state}", hint=hint)
+    return Conflict(f"{guest.label} is no member: {state_word(guest.state)}", hint=hint)

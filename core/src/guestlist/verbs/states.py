@@ -241,3 +241,8 @@ def _accepted_just_now(account: Account, invitation: Invitation) -> bool:
     responded = invitation.responded_at
     # `abs`: a clock that was set back must not make an event "just now" for hours.
     return responded is not None and abs(account.now() - responded) < lag
+
+
+def state_word(state: State) -> str:
+    """Returns a state in the words of messages and tables."""
+    return "not invited" if state is State.GONE else state.value

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar, cast
 
-from guestlist.address import email_key
 from guestlist.errors import GuestlistError
 from guestlist.exchange.account import Account, Call
 from guestlist.exchange.policy import block
@@ -24,7 +23,7 @@ from guestlist.exchange.recording import (
 from guestlist.exchange.step import Steps
 from guestlist.models import Guest, Role
 from guestlist.provider import Effect, Request
-from guestlist.verbs.evidence import proves_absence, took_effect
+from guestlist.verbs.evidence import interferes, proves_absence, took_effect
 
 T = TypeVar("T")
 
@@ -44,9 +43,21 @@ class WithoutLedger(Strategy):
     is over, before it sends. A ledger does the same beyond the end of the process.
     """
 
-    def unresolved(self, call: Call, role: Role | None = None) -> Steps[RememberedCall | None]:
-        subject = () if role is None else (role.kind, role.id)
-        return call.account.unresolved.get((email_key(call.email or ""), *subject))
+    def unresolved(
+        self, call: Call, role: Role | None = None, *, give: bool = True
+    ) -> Steps[RememberedCall | None]:
+        if role is None:
+            return call.account.unresolved.get((call.key,))
+        return next(
+            (
+                one
+                for one in call.account.unresolved.values()
+                if one.key[0] == call.key
+                and one.role is not None
+                and interferes(call.provider, one.role, role)
+            ),
+            None,
+        )
         yield
 
     def settle(self, call: Call, earlier: EarlierCall, happened: bool | None) -> Steps[bool]:
@@ -68,7 +79,7 @@ class WithoutLedger(Strategy):
         try:
             result = yield from steps
             if intent.action in ENDS_UNKNOWN and call.sent is not None:
-                call.account.unresolved.pop((email_key(call.email or ""),), None)
+                call.account.unresolved.pop((call.key,), None)
             return result
         except GuestlistError as error:
             if error.happened is not False and not error.half_done:
@@ -103,6 +114,10 @@ class RememberedCall:
     must_be_settled = False
 
     @property
+    def role(self) -> Role | None:
+        return None if self.sends_email else Role(kind=self.key[1], id=self.key[2])
+
+    @property
     def sends_email(self) -> bool:
         """Whether the call was to send an email: it then was not about a role."""
         return len(self.key) == 1
@@ -134,7 +149,7 @@ def _remember(call: Call, intent: Intent, answered: bool) -> None:
             account.unresolved.pop(other, None)
     is_about_role = intent.action in ("assign_role", "unassign_role")
     role = [part for role in intent.roles if is_about_role for part in (role.kind, role.id)]
-    key = (email_key(call.email or ""), *role)
+    key = (call.key, *role)
     account.unresolved[key] = RememberedCall(
         account, key, intent.action, intent.before, now + call.grace, answered
     )
@@ -151,10 +166,11 @@ class WithLedger(Strategy):
         self._recorder: Recorder = ledger
         self._entry: CallEntry | None = None
 
-    def unresolved(self, call: Call, role: Role | None = None) -> Steps[UnansweredOrder | None]:
-        if role is not None:
-            return None
-        return (yield from _blocking(call, partial(self._ledger.last_unanswered, call)))
+    def unresolved(
+        self, call: Call, role: Role | None = None, *, give: bool = True
+    ) -> Steps[UnansweredOrder | None]:
+        find = partial(self._ledger.last_unanswered, call, role, give=give)
+        return (yield from _blocking(call, find))
 
     def settle(self, call: Call, earlier: EarlierCall, happened: bool | None) -> Steps[bool]:
         order = cast(UnansweredOrder, earlier)
