@@ -62,7 +62,9 @@ def test_a_plan_in_a_file_does_not_hold_for_a_person_who_is_hidden_now(tmp_path:
         plan.write(path)
     with club(RecordProblem(2, "it has no id", email=ADA)) as guests:
         found: list[tuple[Change, str]] = list(iter_outdated_changes(guests, read_plan(path)))
-    assert [(change.email, why) for change, why in found] == [(ADA, "was gone, and is now unknown")]
+    assert [(change.email, why) for change, why in found] == [
+        (ADA, "was not invited, and is now unknown")
+    ]
 
 
 def test_a_roster_is_not_pulled_without_the_person_of_the_record() -> None:

@@ -196,7 +196,7 @@ def test_a_role_that_replaces_another(guests: Guestlist) -> None:
     """Aitronos: a member holds one."""
     [change] = planned(guests, [want("aitronos", "sam.support@works.example", "Admin")])
     assert short([change]) == [("assign_role", "sam.support@works.example", "Admin")]
-    assert change.reason == "in place of Support"
+    assert change.reason == "Support -> Admin"
 
 
 def test_several_roles(guests: Guestlist, guestlist_accept: Accept) -> None:

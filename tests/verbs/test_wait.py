@@ -87,7 +87,7 @@ def test_in_vain(guests: Any) -> None:
 
 
 def test_for_somebody_who_is_not_there(guests: Any) -> None:
-    with pytest.raises(WaitTimeout, match="still gone"):
+    with pytest.raises(WaitTimeout, match="still not invited"):
         guests.wait(ADA, timeout=60)
 
 

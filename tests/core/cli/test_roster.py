@@ -228,7 +228,7 @@ def test_a_plan_is_refused_when_the_world_has_moved(
     cli("invite", "ada@example.com", "-a", "cloud")
     refused = roster("apply", "--plan", "team.plan", "--yes")
     assert refused.code == 1
-    assert "ada@example.com on cloud was gone, and is now pending" in refused.err
+    assert "ada@example.com on cloud was not invited, and is now pending" in refused.err
     assert emails(sandbox).total() == 1
 
 

@@ -150,6 +150,14 @@ def test_apply_in_a_sandbox_does_not_ask_and_says_so(
     assert "Not asked" not in plain(*words, "--yes").err
 
 
+def test_the_accounts_of_a_file_are_imitated(plain: Cli, sandbox: Sandbox) -> None:
+    Path("there.toml").write_text('[accounts.home]\nprovider = "vultr"\n')
+    words = ["--config", "there.toml", f"--sandbox={sandbox.url}"]
+    assert plain("invite", "ada@example.com", *words).code == 0
+    run = plain("invitations", "--json", *words)
+    assert [(row["account"], row["email"]) for row in run.results] == [("home", "ada@example.com")]
+
+
 def test_the_settings_of_every_installed_service_can_be_shown() -> None:
     with Sandbox(service_classes()) as running:
         for hosted in running.services.values():

@@ -168,15 +168,14 @@ def add_global_options(parser: argparse.ArgumentParser, *, again: bool = False) 
     group = parser.add_argument_group("options for every command") if again else parser
     facts: dict[str, Any] = {"default": argparse.SUPPRESS} if again else {}
     flag = {"action": "store_true", **facts}
-    source = group.add_mutually_exclusive_group()
-    source.add_argument(
+    group.add_argument(
         "--config",
         metavar="FILE",
         type=file_name,
         help="the accounts' file (without it: guestlist.toml here)",
         **facts,
     )
-    source.add_argument(
+    group.add_argument(
         "--sandbox",
         metavar="URL",
         type=web_address,

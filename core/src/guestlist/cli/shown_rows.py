@@ -22,6 +22,5 @@ def show_rows(session: Session, rows: Sequence[AnyRow]) -> None:
         RecordFormatter(session.now, labels, exact=given.verbose),
         secrets=given.show_secrets,
         details=given.verbose,
-        gone="gone" if given.command in ("remove", "revoke") else "not invited",
         hides_suspension=lambda name: session.guests.accounts[name].hides_suspension,
     ).show(rows)

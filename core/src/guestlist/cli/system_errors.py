@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
-from guestlist.errors import GuestlistError
+from guestlist.errors import MORE_FILES, GuestlistError
 
-_OPEN_FILES = "Allow more open files, for example with `ulimit -n 1024`."
 HINTS = {
-    errno.EMFILE: _OPEN_FILES,
-    errno.ENFILE: _OPEN_FILES,
+    errno.EMFILE: MORE_FILES,
+    errno.ENFILE: MORE_FILES,
     errno.ENOSPC: "Free some disk space, then run the command again.",
     errno.EDQUOT: "Free some disk space, then run the command again.",
     errno.EROFS: "Use a file system that is writable.",

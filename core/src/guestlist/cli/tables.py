@@ -43,6 +43,7 @@ from guestlist.models import (
     Role,
     State,
 )
+from guestlist.verbs.states import state_word
 
 WHO = Column("Guest", whole=True)
 ACCOUNT = Column("Account", whole=True)
@@ -88,7 +89,6 @@ class Tables:
         secrets: show invitation links and keys.
         details: show all columns and details.
         indent: number of spaces at the left.
-        gone: the text for a person who is neither invited nor a member.
         hides_suspension: returns whether the service of an account does not show if a member is
             suspended.
     """
@@ -101,12 +101,10 @@ class Tables:
         secrets: bool = False,
         details: bool = False,
         indent: int = 0,
-        gone: str = "not invited",
         hides_suspension: Callable[[str], bool] = lambda _account: False,
     ) -> None:
         self._screen = screen
         self._hides_suspension = hides_suspension
-        self._gone = gone
         self._format = formatter
         self._secrets = secrets
         self._details = details
@@ -155,7 +153,7 @@ class Tables:
     def _state(self, row: Guest) -> Text:
         shown = screen.state(row.state)
         if row.state is State.GONE:
-            shown.plain = self._gone
+            shown.plain = state_word(row.state)
         if row.suspended:
             shown = Text("suspended", "yellow")
         return shown

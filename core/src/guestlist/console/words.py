@@ -45,7 +45,7 @@ LOOKS = {
     "expired": Look("Expired", "over", "the invitation was not accepted in time"),
     "declined": Look("Declined", "over", "said no"),
     "withdrawn": Look("Withdrawn", "plain", "the invitation was withdrawn"),
-    "gone": Look("Not there", "plain", "neither invited nor a member"),
+    "gone": Look("Not invited", "plain", "neither invited nor a member"),
     "unsure": Look("Not sure", "unsure", "the service does not show it"),
     "unclear": Look("Cannot tell", "plain", "the service shows no addresses of members"),
     "unread": Look("Not read", "plain", "the service was not read yet, or did not answer"),

@@ -296,12 +296,12 @@ def _missing_roles(
         if known is not None and known.not_assignable:
             yield person.cannot(unassignable_role_error(known))
             continue
+        replaced = person.rules.provider.replaced_by(role, held)
+        step = f"{_labels(person.rules, replaced)} -> {role.label}" if replaced else ""
         if (role.kind, role.id) in person.entry.deferred:
-            action, reason = Action.SETTLE, "has accepted"
-        elif replaced := person.rules.provider.replaced_by(role, held):
-            action, reason = Action.ASSIGN_ROLE, f"in place of {_labels(person.rules, replaced)}"
+            action, reason = Action.SETTLE, ", ".join(filter(None, ["has accepted", step]))
         else:
-            action, reason = Action.ASSIGN_ROLE, "does not hold it"
+            action, reason = Action.ASSIGN_ROLE, step or "does not hold it"
         yield person.if_possible("assign_role", action, reason, roles=(role,))
 
 

@@ -12,6 +12,7 @@ from guestlist.models import Guest, Invitation, Role
 from guestlist.roster.planfile import PlanFile
 from guestlist.roster.reading import Progress, Reading, ids_of, person_state, read_accounts
 from guestlist.roster.store import Fact, Kind, PlanStore
+from guestlist.verbs.states import state_word
 
 
 def iter_outdated_changes(
@@ -128,7 +129,7 @@ def _different(changes: Iterable[Change], now: Guest) -> Iterator[tuple[Change, 
 def difference(change: Change, now: Guest) -> str:
     """Describes how a person's state differs from the basis of a change; empty if it does not."""
     if change.state is not now.state:
-        return f"was {change.state}, and is now {now.state}"
+        return f"was {state_word(change.state)}, and is now {state_word(now.state)}"
     open_now = set(map(_facts, now.invitations))
     if _facts(change.invitation) != _facts(now.invitation) or not open_now.issuperset(
         map(_facts, change.invitations)

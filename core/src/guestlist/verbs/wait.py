@@ -13,7 +13,7 @@ from guestlist.exchange.step import Steps
 from guestlist.models import Guest, State
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import Who, begin, look
-from guestlist.verbs.states import state_named
+from guestlist.verbs.states import state_named, state_word
 
 FIRST_PAUSE_SECONDS = 2.0
 MAX_PAUSE_SECONDS = 60.0
@@ -99,7 +99,7 @@ def _words(wanted: Iterable[State]) -> str:
 
 def _in_vain(guest: Guest, wanted: Iterable[State]) -> Conflict:
     return Conflict(
-        f"{guest.label} is {guest.state} and will not become {_words(wanted)}",
+        f"{guest.label} is {state_word(guest.state)} and will not become {_words(wanted)}",
         hint="Invite or resend, then wait again.",
     )
 
@@ -107,7 +107,7 @@ def _in_vain(guest: Guest, wanted: Iterable[State]) -> Conflict:
 def _timeout(
     guest: Guest | None, email: str, wanted: Iterable[State], timeout: float
 ) -> WaitTimeout:
-    seen = f"still {guest.state}" if guest else "no look succeeded"
+    seen = f"still {state_word(guest.state)}" if guest else "no look succeeded"
     return WaitTimeout(
         f"{email} did not become {_words(wanted)} in {timeout:g} s: {seen}",
         guest=guest,

@@ -145,7 +145,7 @@ class DemoRunner:
         from guestlist.cli.tables import Tables
 
         self._line()
-        Tables(self._screen, self._facts(), indent=CALL_INDENT, gone="gone").guests(rows)
+        Tables(self._screen, self._facts(), indent=CALL_INDENT).guests(rows)
         self._line()
         self._line(f"{quantity(steps, 'step')}, all as expected.", style="bold green")
 

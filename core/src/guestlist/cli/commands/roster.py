@@ -18,6 +18,7 @@ from guestlist.cli.text import quantity
 from guestlist.runs import SettleResult
 from guestlist.runs.progress import Reconciling
 from guestlist.runs.stop import Stop
+from guestlist.verbs.states import state_word
 
 
 def run_plan(session: Session) -> None:
@@ -173,8 +174,7 @@ def _show_settled(session: Session, result: SettleResult) -> None:
         )
     shown = result.lost_people[:MAX_CHANGES_ON_TERMINAL]
     for guest in shown:
-        print_message(
-            "warning", f"{guest.email} on {guest.account} has a deferred role, but is {guest.state}"
-        )
+        who, state = f"{guest.email} on {guest.account}", state_word(guest.state)
+        print_message("warning", f"{who} has a deferred role, but is {state}")
     if more := result.lost - len(shown):
         print_message("warning", f"{more:,} more people have a deferred role and cannot accept")
