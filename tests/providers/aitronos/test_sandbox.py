@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
-from starlette.types import Message, Scope
+from tests.asgi import ask
 
 from guestlist.sandbox.service import Clock
 from guestlist_aitronos import sandbox as seed
@@ -69,31 +69,8 @@ class Sandbox:
             sent_headers["authorization"] = f"Bearer {token}"
         elif key is not None:
             sent_headers["x-api-key"] = key
-        scope: Scope = {
-            "type": "http",
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": path,
-            "root_path": "",
-            "query_string": urlencode(query or {}).encode(),
-            "headers": [(n.encode(), v.encode()) for n, v in sent_headers.items()],
-            "client": ("127.0.0.1", 1234),
-            "server": ("127.0.0.1", 80),
-        }
-        sent: list[Message] = []
-
-        async def receive() -> Message:
-            return {"type": "http.request", "body": content, "more_body": False}
-
-        async def send(message: Message) -> None:
-            sent.append(message)
-
-        run = self.service.app(scope, receive, send)
-        with pytest.raises(StopIteration):  # that is, it never suspends
-            run.send(None)  # type: ignore[attr-defined]
-        answered = {n.decode(): v.decode() for n, v in sent[0]["headers"]}
-        return Reply(sent[0]["status"], answered, b"".join(m["body"] for m in sent[1:]))
+        answer = ask(self.service.app, method, path, content, sent_headers, query or {})
+        return Reply(*answer)
 
     def get(self, path: str, **options: Any) -> Reply:
         return self.call("GET", path, **options)
@@ -198,11 +175,6 @@ def test_invite_answers_the_union(make: Make, profile: str) -> None:
     assert {"role_id", "is_new_user", "expires_at"} <= set(invited)
 
 
-def test_invite_wants_a_role(sandbox: Sandbox) -> None:
-    reply = sandbox.post(f"{ORG}/invite-user", {"email": EMAIL})
-    assert (reply.status, reply.code) == (422, "VALIDATION_ERROR")
-
-
 def test_invite_tells_that_an_account_exists(make: Make) -> None:
     invited = make(profile="organizations").invite(seed.OUTSIDER_EMAIL)
     assert invited["is_new_user"] is False
@@ -214,11 +186,6 @@ def test_invite_takes_the_other_names_of_its_fields(sandbox: Sandbox, send: bool
     reply = sandbox.post(f"{ORG}/invite-user", wanted)
     assert reply.body["role_id"] == sandbox.role("Support")
     assert sandbox.emails() == int(send)
-
-
-def test_invite_refuses_an_unknown_role_name(sandbox: Sandbox) -> None:
-    reply = sandbox.post(f"{ORG}/invite-user", {"email": EMAIL, "role_name": "Emperor"})
-    assert (reply.status, reply.code) == (404, "RESOURCE_NOT_FOUND")
 
 
 def test_invite_refuses_a_member(sandbox: Sandbox) -> None:
@@ -294,13 +261,6 @@ def test_looking_up_takes_exactly_one_selector(sandbox: Sandbox, selector: dict[
 def test_looking_up_what_is_not_there(sandbox: Sandbox, selector: dict[str, str]) -> None:
     reply = sandbox.details(**selector)
     assert (reply.status, reply.code) == (404, "INVITATION_NOT_FOUND")
-
-
-def test_members_may_look_up(sandbox: Sandbox) -> None:
-    sandbox.invite()
-    query = {"email": EMAIL}
-    assert sandbox.get(f"{ORG}/invitation", query=query, key=seed.READ_ONLY_KEY).status == 200
-    assert sandbox.get(f"{ORG}/invitation", query=query, key=seed.OUTSIDER_KEY).status == 403
 
 
 @pytest.mark.parametrize(("choice", "status"), [("found", 200), ("missing", 404)])
@@ -490,12 +450,6 @@ def test_accept_takes_the_key_from_query_or_body(sandbox: Sandbox, place: str) -
     assert sandbox.get(ORG, key=seed.OUTSIDER_KEY).status == 200
 
 
-def test_accept_prefers_the_query(sandbox: Sandbox) -> None:
-    key = key_of(sandbox.invite(seed.OUTSIDER_EMAIL))
-    options = {"key": seed.OUTSIDER_KEY, "body": {"email_key": "invkey_0"}}
-    assert sandbox.accept(key, **options).status == 200
-
-
 def test_accept_refusals(sandbox: Sandbox) -> None:
     invited = sandbox.invite(seed.OUTSIDER_EMAIL)
     key = key_of(invited)
@@ -563,10 +517,6 @@ def test_members_are_flat_in_the_other_profile(make: Make) -> None:
 def test_members_list_checks_its_body(sandbox: Sandbox, wanted: dict[str, Any]) -> None:
     reply = sandbox.post(f"{ORG}/users", wanted)
     assert (reply.status, reply.code) == (422, "VALIDATION_ERROR")
-
-
-def test_members_list_takes_null_for_absent(sandbox: Sandbox) -> None:
-    assert sandbox.members(take=None, search_term=None, role_id=None)["take"] == 10
 
 
 @pytest.mark.parametrize(
@@ -723,24 +673,6 @@ def test_unassign_role(sandbox: Sandbox) -> None:
     assert sandbox.call("DELETE", path).status == 404
 
 
-def test_statuses(sandbox: Sandbox) -> None:
-    statuses = sandbox.get(f"{ORG}/statuses", query={"active_only": "true"}).body
-    assert [status["name"] for status in statuses] == [
-        "Active",
-        "Inactive",
-        "InvitationSent",
-        "Deleted",
-    ]
-    assert all(status["id"].startswith("status_") for status in statuses)
-    assert {status["organization_id"] for status in statuses} == {seed.ORGANIZATION}
-
-
-# --- users --------------------------------------------------------------------------------------
-
-
-# --- organizations ------------------------------------------------------------------------------
-
-
 # --- authentication -----------------------------------------------------------------------------
 
 
@@ -853,15 +785,6 @@ def test_a_body_that_is_no_object(make: Make, raw: bytes) -> None:
     assert problem["type"]
 
 
-def test_detail_is_only_for_422(make: Make) -> None:
-    sandbox = make(validation_body="detail")
-    wrong = sandbox.post(f"{ORG}/invite-user", {"email": 7, "role_id": "role_0"})
-    assert wrong.body["detail"][0]["loc"] == ["body", "email"]
-    bad = sandbox.post(f"{ORG}/invite-user", {"email": "x", "role_id": sandbox.role()})
-    assert bad.body["detail"][0]["loc"] == ["body", "email"]
-    assert sandbox.details().code == "VALIDATION_ERROR"
-
-
 STRANGE: list[Any] = [None, True, 0, -1, 1e300, "", "x", "\U0001f600\0", [], [None], {}, {"a": 1}]
 
 
@@ -893,10 +816,3 @@ def test_nothing_is_a_500(make: Make, method: str, path: str) -> None:
             assert sandbox.call(method, path, **options).status < 500
         odd = quote(str(value)) or "-"
         assert sandbox.call(method, path.replace(person, odd), fields).status < 500
-
-
-def test_unknown_paths_and_methods(sandbox: Sandbox) -> None:
-    missing = sandbox.get("/v2/anything")
-    assert (missing.status, missing.code) == (404, "RESOURCE_NOT_FOUND")
-    wrong = sandbox.call("PATCH", f"{ORG}/roles")
-    assert (wrong.status, wrong.code) == (405, "METHOD_NOT_ALLOWED")

@@ -165,7 +165,7 @@ def test_a_person_is_invited_by_login(addresses: str) -> None:
             with pytest.raises(MalformedResponse, match="it shows only the login nina-dev") as one:
                 verb("nina@example.org")
             assert "cannot be read" not in one.value.message
-            assert one.value.hint.startswith("Nothing was sent. Name the person by the login")
+            assert one.value.hint == "Nothing was sent. Name the person by the login."
     home.guests.revoke("@nina-dev")
     assert home.guests.status("@nina-dev").state is State.GONE
 

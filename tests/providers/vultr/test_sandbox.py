@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
-from urllib.parse import quote, urlencode
 
 import pytest
+from tests.asgi import ask
 from tests.proofs import proofs
 
 from guestlist.sandbox import Clock, SandboxRefusal
@@ -69,35 +68,8 @@ class Vultr:
     ) -> Reply:
         content = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
         authorization = authorization or (f"Bearer {key}" if key else None)
-        headers = [(b"authorization", authorization.encode())] if authorization else []
-        scope = {
-            "type": "http",
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": path,
-            "raw_path": quote(path).encode(),
-            "root_path": "",
-            "query_string": urlencode(query).encode(),
-            "headers": headers,
-            "client": (address, 50000),
-            "server": ("127.0.0.1", 80),
-        }
-        sent: list[dict[str, Any]] = []
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": content, "more_body": False}
-
-        async def send(message: dict[str, Any]) -> None:
-            sent.append(message)
-
-        app = cast(Callable[..., Awaitable[None]], self.service.app)
-        coroutine = cast(Coroutine[Any, Any, None], app(scope, receive, send))
-        with pytest.raises(StopIteration):  # it ends without ever suspending
-            coroutine.send(None)
-        start, *parts = sent
-        decoded = {name.decode(): value.decode() for name, value in start["headers"]}
-        return Reply(start["status"], decoded, b"".join(part["body"] for part in parts))
+        headers = {"authorization": authorization} if authorization else {}
+        return Reply(*ask(self.service.app, method, path, content, headers, query, address))
 
     def ok(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
         """The body of an answer that has to be a success; None for a 204."""

@@ -10,7 +10,6 @@ FLAGS = {
     "replace=True": "--replace",
     "retry_unknown=True": "--retry-unknown",
     "ledger=PLACE": "--ledger",
-    "login=LOGIN": "--login",
     'if_exists="replace"': "--if-exists replace",
     'if_exists="resend"': "--if-exists resend",
     "into=FOLDER": "--into",

@@ -351,7 +351,7 @@ def check_complete(call: Call, guest: Guest) -> None:
     if guest.incomplete is not None:
         hint = "Nothing was sent. Correct the record at the service, or report it."
         if ONLY_LOGIN in guest.incomplete:
-            hint = "Nothing was sent. Name the person by the login, or with it: login=LOGIN."
+            hint = "Nothing was sent. Name the person by the login."
         raise call.about(MalformedResponse(guest.incomplete, hint=hint))
 
 
