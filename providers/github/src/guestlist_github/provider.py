@@ -92,8 +92,8 @@ OWNER = (
     " sign-on, authorize the token for it."
 )
 LAST_OWNER = (
-    "An organization keeps an owner. If this is the last one, make another member an owner first:"
-    " assign the role admin. Otherwise, check the token."
+    "If the person is the last owner, make another member an owner first: assign the role admin."
+    f" {OWNER}"
 )
 _HINTS: dict[type[GuestlistError], str] = {
     Unauthorized: "Create a new token on https://github.com/settings/tokens.",
@@ -420,12 +420,12 @@ class GitHub(Provider):
 
 
 def _from_owner(member: Member, request: Request) -> Flow[None]:
-    """Sends a change of a member. If the member is an owner, a refusal may mean the last one: no
+    """Sends a change of a member who may be an owner. A refusal may then mean the last one: no
     document says how GitHub refuses that."""
     try:
         yield request
     except (Conflict, Forbidden, Rejected) as error:
-        if any((role.kind, role.id) == ("role", "admin") for role in member.roles or ()):
+        if member.roles is None or any(role.id == "admin" for role in member.roles):
             error.hint = LAST_OWNER
         raise
 
