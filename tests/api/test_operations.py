@@ -264,8 +264,10 @@ def test_without_a_roster_nothing_is_planned(new_server: NewServer) -> None:
     assert caller.post("/plans", 404)["error"] == "NoRoster"
 
 
-def test_a_run_is_stopped_and_continued(server: Server, caller: Caller, tmp_path: Path) -> None:
-    people = [f"p{number}@example.com" for number in range(60)]
+def test_a_run_is_stopped_and_continued(
+    server: Server, new_server: NewServer, caller: Caller, tmp_path: Path
+) -> None:
+    people = [f"p{number}@example.com" for number in range(30)]
     table = "".join(f'[[people]]\nemail = "{one}"\naccounts.vultr = []\n' for one in people)
     (tmp_path / "guestlist.toml").write_text('[accounts.vultr]\nprovider = "vultr"\n' + table)
     plan = caller.plan()
@@ -277,6 +279,10 @@ def test_a_run_is_stopped_and_continued(server: Server, caller: Caller, tmp_path
     stopped = caller.ended("/runs", run)
     assert stopped["state"] == "stopped"
     assert stopped["left"] > 0
+    after_restart = new_server().caller()
+    lost = after_restart.get(f"/runs/{run['id']}", 404)
+    assert "Make a new plan and carry it out: it has what is left" in lost["hint"]
+    assert after_restart.plan()["possible"] == stopped["left"]
     rest = caller.ended("/runs", caller.post("/runs", 202, plan=plan["id"]))
     assert (rest["state"], rest["left"], rest["run"]) == ("done", 0, stopped["run"])
     emails = [one.to for one in server.sandbox.emails()]

@@ -218,7 +218,7 @@ def test_200_people_from_a_pasted_column(site: Site, page: Page) -> None:
     page.get_by_role("button", name="Send 199 Invitations").first.click()
     expect(page.get_by_role("status")).to_contain_text("199 of 199 done", timeout=60_000)
     assert len(site.emails()) == len(set(site.emails())) == 200
-    page.get_by_role("link", name="Correct the 1 that failed").click()
+    page.get_by_role("link", name="Correct the 1 that could not be read").click()
     expect(page.get_by_label("Email addresses")).to_have_value("not an address")
 
 

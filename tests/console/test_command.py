@@ -122,7 +122,10 @@ def test_it_ends_while_a_service_does_not_answer_and_loses_no_record(tmp_path: P
         f'base_url = "http://127.0.0.1:{service.server_port}/v2"\n',
         encoding="utf-8",
     )
-    with console(tmp_path, "--ledger", "try.db") as (process, row), httpx.Client() as http_client:
+    with (
+        console(tmp_path, "--ledger", "try.db") as (process, row),
+        httpx.Client(timeout=30) as http_client,
+    ):
         http_client.headers["Origin"] = row["url"]
         sign_in(http_client, row)
 

@@ -25,6 +25,15 @@ from guestlist.exchange.clock import Stopped, SystemClock
 from guestlist.ledger import Ledger, tokens
 from guestlist.ledger.tokens import Right
 
+
+@pytest.fixture
+def visitor(open_console: Open) -> Visitor:
+    """A visitor who is signed in, at a console that has not read the accounts."""
+    visitor = open_console(actor="ada")
+    visitor.sign_in()
+    return visitor
+
+
 PAGES = ("/people", "/accounts", "/nowhere", "/console.css")
 
 

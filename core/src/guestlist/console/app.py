@@ -31,6 +31,7 @@ from guestlist.console.gate import (
     session_id,
     visit_of,
 )
+from guestlist.console.page_audit import AuditPages
 from guestlist.console.page_invite import InvitePages
 from guestlist.console.page_log import LogPages
 from guestlist.console.page_people import PeoplePages
@@ -181,7 +182,7 @@ class Console:
         site = self._site
         people, person, invite = PeoplePages(site), PersonPages(site), InvitePages(site)
         self._plan = plan = PlanPages(site)
-        log = LogPages(site)
+        log, audit = LogPages(site), AuditPages(site)
         work = WorkPages(site, lambda: self._closing)
         asks = partial(_in_other_thread, limiter=CapacityLimiter(MAX_WAITING))
         return [
@@ -209,6 +210,9 @@ class Console:
             Route("/plan/apply", plan.apply, methods=["POST"]),
             Route("/plan/resume", plan.resume, methods=["POST"]),
             Route("/plan/settle", plan.settle, methods=["POST"]),
+            Route("/audit", audit.show),
+            Route("/audit/make", audit.make, methods=["POST"]),
+            Route("/audit.csv", audit.export),
             Route("/log", log.show),
             Route("/log.csv", log.export),
             Route("/accounts", people.accounts),

@@ -39,7 +39,9 @@ HOST = re.compile(
 
 PUBLIC_PATHS = frozenset({"/login", "/console.css", "/console.js"})
 """Paths that visitors who are not signed in may read."""
-READING_POSTS = frozenset({"/login", "/logout", "/refresh", "/plan/make", "/accounts/check"})
+READING_POSTS = frozenset(
+    {"/login", "/logout", "/refresh", "/plan/make", "/audit/make", "/accounts/check"}
+)
 """Forms that change nothing at a service. They work with `read_only` too."""
 SHOWING_POSTS = frozenset({"/add"})
 """Forms that only show what they contain, and so need no form token: that of an ended session would

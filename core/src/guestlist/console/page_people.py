@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -17,6 +18,9 @@ from guestlist.provider import Provider
 
 MANY_ACCOUNTS = 8
 """With more accounts, the table shows only those in which somebody on the page is, and no roles."""
+
+FEW_ACCOUNTS = 3
+"""With fewer accounts, the page says of each by name when it was read."""
 
 CAPABILITIES = {
     "invite people": ("invite",),
@@ -74,6 +78,7 @@ class PeoplePages:
             looks=LOOKS,
             expiry=lambda moment: expiry_text(moment, site.now),
             not_read=self._not_read(),
+            all_read=self._all_read(),
         )
 
     def refresh(self, request: Request) -> Response:
@@ -119,6 +124,13 @@ class PeoplePages:
             for name, one in self._site.people.readings.items()
             if one.at is None
         }
+
+    def _all_read(self) -> datetime | None:
+        """Returns when all accounts were read; None if one was not, or not at that time."""
+        readings = self._site.people.readings.values()
+        times = {one.at for one in readings}
+        flawed = any(one.error or one.problem or one.reading for one in readings)
+        return None if flawed or len(times) != 1 or len(readings) < FEW_ACCOUNTS else times.pop()
 
     def _card(self, name: str, provider: Provider) -> dict[str, Any]:
         account = self._site.client.account(name)

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from secrets import token_urlsafe
 from typing import Any, TypedDict
 
@@ -19,8 +19,10 @@ from guestlist.changes import Action, Change, label, role_key
 from guestlist.console.gate import Visit, redirect, visit_of
 from guestlist.console.site import Site, page_number
 from guestlist.console.words import ACTIONS, Failure, count, failure_of
-from guestlist.console.work import CarryOut, PlanWork, RunWork
+from guestlist.console.work import CarryOut, ReadingWork, RunWork
 from guestlist.ledger import orders, runs
+from guestlist.ledger.lock import is_at_work
+from guestlist.ledger.runs import Run
 from guestlist.roster.summary import REMOVALS, Summary
 from guestlist.runs.applying import ApplyResult, apply
 from guestlist.runs.planning import plan
@@ -110,13 +112,27 @@ def _where(account: str, action: str) -> tuple[str, list[str]]:
     return (f"WHERE {' AND '.join(chosen)}" if chosen else ""), list(chosen.values())
 
 
+@dataclass(frozen=True)
+class Unfinished:
+    """A run that this console does not carry out, and that has not ended.
+
+    Attributes:
+        left: the number of its changes that are left.
+        is_at_work: whether another program carries it out now. If not, it was interrupted.
+    """
+
+    run: Run
+    left: int
+    is_at_work: bool
+
+
 class PlanPages:
     """The plan, and the runs of `apply` and `settle`."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
         self._lock = threading.Lock()
-        self._making: PlanWork | None = None
+        self._making: ReadingWork | None = None
         self._plan: ShownPlan | None = None
         self._run: RunWork | None = None
         self._options: Options = {"prune": False, "invite_declined": False, "retry_unknown": False}
@@ -132,6 +148,7 @@ class PlanPages:
         found = shown.count(**chosen) if shown else 0
         last = max(1, -(-found // ROWS))
         number = min(page_number(query), last)
+        unfinished = self._unfinished()
         return site.page(
             request,
             "plan.html",
@@ -144,7 +161,8 @@ class PlanPages:
             number=number,
             last=last,
             run=self._run,
-            unfinished=self._unfinished(),
+            unfinished=unfinished,
+            at_work_since=datetime.fromtimestamp(unfinished.run.began, UTC) if unfinished else None,
             options=OPTIONS,
             checked=shown.options if shown else self._options,
             actions=ACTIONS,
@@ -156,8 +174,12 @@ class PlanPages:
         options = _options(visit)
         with self._lock:
             if self._making is None or not self._making.is_running:
-                self._making = PlanWork(
-                    visit.actor, site.client.clock.now, self._maker(options, visit.actor)
+                self._making = ReadingWork(
+                    "/plan",
+                    "Making a plan",
+                    visit.actor,
+                    site.client.clock.now,
+                    self._maker(options, visit.actor),
                 )
                 site.works.add(self._making)
                 self._making.start()
@@ -293,10 +315,12 @@ class PlanPages:
         self._run.start()
         return self._run
 
-    def _maker(self, options: Options, actor: str) -> Callable[[Callable[[RunEvent], None]], None]:
+    def _maker(
+        self, options: Options, actor: str
+    ) -> Callable[[Callable[[RunEvent], None], Stop], None]:
         site = self._site
 
-        def make(follow: Callable[[RunEvent], None]) -> None:
+        def make(follow: Callable[[RunEvent], None], _: Stop) -> None:
             with plan(
                 self._roster,
                 ledger=site.ledger,
@@ -318,13 +342,16 @@ class PlanPages:
 
         return make
 
-    def _unfinished(self) -> int:
-        """Returns how many changes an interrupted run has left."""
+    def _unfinished(self) -> Unfinished | None:
+        """Returns the last run of the ledger if it has not ended."""
         ledger = self._site.ledger
         if ledger is None or (self._run is not None and self._run.is_running):
-            return 0
+            return None
         run = runs.unfinished_run(ledger.store)
-        return 0 if run is None else sum(orders.left(ledger.store, run.id).values())
+        if run is None:
+            return None
+        left = sum(orders.left(ledger.store, run.id).values())
+        return Unfinished(run, left, is_at_work(ledger.store)) if left else None
 
 
 def _options(visit: Visit) -> Options:

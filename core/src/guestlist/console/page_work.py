@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from guestlist.console.gate import redirect, visit_of
 from guestlist.console.site import Site, page_number
-from guestlist.console.work import Calls, Progress, Review, Step, Work
+from guestlist.console.work import Calls, Progress, ReadingWork, Review, Step, Work
 
 ROWS = 200
 """Rows of a review or a result on one page."""
@@ -80,6 +80,8 @@ class WorkPages:
     def show(self, request: Request) -> Response:
         """Shows the progress or the result."""
         work = self._work(request)
+        if isinstance(work, ReadingWork):
+            return redirect(request, work.page)
         if not isinstance(work, Calls):
             return self._site.page(request, "run.html", work=work)
         order = {Progress.FAILED: 0, Progress.STOPPED: 1, Progress.RUNNING: 2}

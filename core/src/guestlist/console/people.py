@@ -20,7 +20,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from guestlist.address import email_key, login_key
+from guestlist.address import email_key, is_email, login_key
 from guestlist.changes import without_secrets
 from guestlist.client import Guestlist
 from guestlist.console.words import ATTENTION, LAST_DAY, MEMBERS, OPEN, TAB_OF, state_of
@@ -505,6 +505,18 @@ class People:
             ).fetchall()
             rows = self._with_cells(found)
         return rows[0] if rows else None
+
+    def token(self, account: str, name: str) -> str:
+        """Returns the token of the person with an address, or with a login in an account; empty if
+        nobody has it."""
+        keys = ("", email_key(name)) if is_email(name) else (account, login_key(name))
+        with self._lock:
+            found = self._db.execute(
+                "SELECT token FROM people JOIN names n ON n.person = id"
+                " WHERE n.account = ? AND n.name = ?",
+                keys,
+            ).fetchone()
+        return str(found[0]) if found else ""
 
     def guests(self, person: Row) -> dict[str, Guest]:
         """Returns what each account has about a person."""

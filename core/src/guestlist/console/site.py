@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -30,6 +31,7 @@ PAGES = (
     ("/add", "Add people"),
     ("/invitations", "Invitations"),
     ("/plan", "Plan"),
+    ("/audit", "Audit"),
     ("/log", "Log"),
     ("/accounts", "Accounts"),
 )
@@ -65,24 +67,7 @@ class Site:
         self.people = People(client, roster)
         self.reviews: Shelf[Review] = Shelf()
         self.works: Shelf[Work] = Shelf()
-        self.resends = Resends()
-        self._templates = jinja2.Environment(
-            loader=jinja2.PackageLoader("guestlist.console"),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            finalize=visible,
-        )
-        filters: dict[str, Callable[..., Any]] = {
-            "absolute": humanize.absolute_time,
-            "relative": self.relative,
-            "look": words.LOOKS.__getitem__,
-            "people": lambda number: words.count(number, "person", "people"),
-            "count": words.count,
-            "names": words.names,
-        }
-        self._templates.filters.update(filters)
+        self.resends = Resends(ledger)
 
     @property
     def now(self) -> datetime:
@@ -128,15 +113,19 @@ class Site:
             given = {name: value for name, value in query.items() if value not in ("", None, False)}
             return root + path + (f"?{urlencode(given)}" if given else "")
 
-        html = self._templates.get_template(template).render(
-            url=url,
-            here=request.scope["path"].removeprefix(root),
-            visit=visit,
-            csrf=visit.token() if visit else "",
-            pages=PAGES,
-            site=self,
-            now=self.now,
-            **context,
+        html = (
+            _templates()
+            .get_template(template)
+            .render(
+                url=url,
+                here=request.scope["path"].removeprefix(root),
+                visit=visit,
+                csrf=visit.token() if visit else "",
+                pages=PAGES,
+                site=self,
+                now=self.now,
+                **context,
+            )
         )
         return HTMLResponse(html, status)
 
@@ -152,6 +141,35 @@ class Site:
             text=text,
             **{"hint": "", "typed": ()} | context,
         )
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    """Returns the templates, which all consoles of a process share."""
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("guestlist.console"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=visible,
+    )
+    filters: dict[str, Callable[..., Any]] = {
+        "absolute": humanize.absolute_time,
+        "relative": _relative,
+        "look": words.LOOKS.__getitem__,
+        "people": lambda number: words.count(number, "person", "people"),
+        "count": words.count,
+        "names": words.names,
+    }
+    templates.filters.update(filters)
+    return templates
+
+
+@jinja2.pass_context
+def _relative(context: jinja2.runtime.Context, moment: datetime) -> str:
+    """Returns a time relative to that of the page."""
+    return humanize.relative_time(moment, context["now"])
 
 
 def visible(value: Any) -> Any:

@@ -25,6 +25,7 @@ from guestlist.models import (
     RoleResult,
     State,
 )
+from guestlist.runs.findings import FindingKind
 
 
 class Look(NamedTuple):
@@ -270,3 +271,17 @@ ACTIONS = {
     Action.UNRESOLVED: ActionLook("?", "Not sure", "unsure"),
     Action.CANNOT: ActionLook("!", "Not possible", "over"),
 }
+
+
+FINDINGS = {
+    FindingKind.NOT_IN_ROSTER: ("Not in the roster", "▲", "over"),
+    FindingKind.MISSING: ("Missing", "○", "open"),
+    FindingKind.UNCLEAR: ("Not sure", "?", "unsure"),
+    FindingKind.OUTSIDE_DOMAIN: ("Outside the domains", "▲", "over"),
+    FindingKind.ADMIN: ("Administrator", "◆", "plain"),
+    FindingKind.OUTSIDE_COLLABORATOR: ("Outside collaborator", "◆", "open"),
+    FindingKind.PENDING: ("Open for long", "◔", "open"),
+    FindingKind.SUSPENDED: ("Suspended", "■", "over"),
+    FindingKind.NO_ACCESS: ("No access", "▲", "over"),
+}
+"""How the findings of an audit are shown: a word, a shape and a tone."""

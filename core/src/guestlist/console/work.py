@@ -13,21 +13,26 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from secrets import token_urlsafe
 from time import monotonic
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from guestlist.address import is_email
 from guestlist.client import Guestlist
 from guestlist.console.people import People
 from guestlist.console.words import Failure, done_text, failure_of, offboarded_text, plain
 from guestlist.errors import GuestlistError
 from guestlist.exchange.clock import Stopped
+from guestlist.ledger.line import LineState
 from guestlist.models import Access, Guest, Identity, OffboardOutcome, Result, State
 from guestlist.runs.progress import RunEvent
 from guestlist.runs.stop import Stop
 from guestlist.runs.tally import Tally
+
+if TYPE_CHECKING:
+    from guestlist.ledger.ledger import Ledger
 
 KEPT = 500
 """Reviews and works that are kept. The ledger keeps what they did."""
@@ -128,24 +133,31 @@ class Review:
 
 
 class Resends:
-    """The invitations that were sent again, so that two reviews of the same one send one email."""
+    """The invitations that were sent again, so that two reviews of the same one send one email.
 
-    def __init__(self) -> None:
+    Args:
+        ledger: shows what other programs have sent; None if there is none.
+    """
+
+    def __init__(self, ledger: Ledger | None) -> None:
+        self._ledger = ledger
         self._lock = threading.Lock()
         self._turns: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
         self._sent: dict[tuple[str, str], float] = {}
 
-    def send(self, step: Step, made: float, call: Callable[[], None]) -> None:
+    def send(self, step: Step, made: float, now: datetime, call: Callable[[], None]) -> None:
         """Makes the call of a step, unless that person was emailed after the review was made.
 
         Args:
-            made: when the review was made.
+            made: when the review was made, by `time.monotonic`.
+            now: the time by the client's clock.
         """
         key = (step.account, str(step.who))
         with self._lock:
             turn = self._turns[key]
         with turn:
-            if self._sent.get(key, made) > made:
+            since = now - timedelta(seconds=monotonic() - made)
+            if self._sent.get(key, made) > made or self._is_in_ledger(step, since):
                 step.result = (
                     "Was sent again already, after this review was made. Nothing more was sent."
                 )
@@ -158,6 +170,21 @@ class Resends:
                     self._sent[key] = monotonic()
                 raise
             self._sent[key] = monotonic()
+
+    def _is_in_ledger(self, step: Step, since: datetime) -> bool:
+        """Returns whether a program has sent an email to the person since then, or is about to."""
+        if self._ledger is None or not isinstance(step.who, str) or not is_email(step.who):
+            return False
+        from guestlist.changes import SENDS_EMAIL
+        from guestlist.ledger import history
+
+        search = history.Search(
+            emails=[step.who], accounts=[step.account], actions=SENDS_EMAIL, since=since
+        )
+        return any(
+            line.email_sent or line.state is LineState.UNRESOLVED
+            for line in history.latest(self._ledger.store, 5, search)
+        )
 
 
 class Work:
@@ -214,6 +241,8 @@ class Work:
             self.run()
         except GuestlistError as error:
             self.failure = failure_of(error)
+        except Stopped:
+            pass  # the console ends, and the work was waiting
         except Exception as error:
             # The text of an unexpected error may contain secrets.
             logger.error("%s failed: %s", self.kind, type(error).__name__)
@@ -295,7 +324,8 @@ class Calls(Work):
             if step.verb == "offboard":
                 self._offboard(step)
             elif step.verb == "resend":
-                self._resends.send(step, self.review.made, lambda: self._call(step))
+                now = self._client.clock.now()
+                self._resends.send(step, self.review.made, now, lambda: self._call(step))
             else:
                 self._call(step)
         except GuestlistError as error:
@@ -389,23 +419,38 @@ class RunWork(Work):
         self.changed()
 
 
-class PlanWork(Work):
-    """The making of a plan."""
+class ReadingWork(Work):
+    """Something that reads all accounts for a page, such as the making of a plan.
 
-    kind = "plan"
+    Args:
+        read: does the work. It gets the callback for its events and the signal that stops it.
+
+    Attributes:
+        page: the path of the page that shows the progress and the result.
+    """
+
+    kind = "reading"
 
     def __init__(
         self,
+        page: str,
+        title: str,
         actor: str,
         now: Callable[[], datetime],
-        make: Callable[[Callable[[RunEvent], None]], None],
+        read: Callable[[Callable[[RunEvent], None], Stop], None],
     ) -> None:
-        super().__init__("Making a plan", actor, now)
+        super().__init__(title, actor, now)
+        self.page = page
         self.phase = "Reading the roster"
-        self._make = make
+        self.signal = Stop()
+        self._read = read
+
+    def stop(self) -> None:
+        self.signal()
+        super().stop()
 
     def run(self) -> None:
-        self._make(self._follow)
+        self._read(self._follow, self.signal)
 
     def _follow(self, event: RunEvent) -> None:
         from guestlist.runs import progress

@@ -15,6 +15,8 @@ from guestlist.ledger.store import Store
 
 PLANNING = ""
 """Stands for an account in `account_lock`: the lock of the process that plans all accounts."""
+PATIENCE_SECONDS = 0.2
+"""How long a run waits for a process that only looks whether the lock is free."""
 KEEP_ALIVE = {"idle": 5, "interval": 5, "count": 3}
 """TCP keepalive settings, in seconds and a count. With them, PostgreSQL notices a dead worker and
 releases its locks."""
@@ -40,6 +42,17 @@ def account_lock(store: Store, account: str) -> Iterator[bool]:
                 connection.execute(text(f"SELECT pg_{lock.replace('_lock', '_unlock')}"), key)
 
 
+def is_at_work(store: Store) -> bool:
+    """Returns whether a process works on a run of the ledger. With PostgreSQL, whether one plans a
+    run: any number of workers may carry it out.
+
+    Takes the lock for an instant, for which `exclusive` waits.
+    """
+    lock = _file_lock(store) if store.is_sqlite else account_lock(store, PLANNING)
+    with lock as mine:
+        return not mine
+
+
 @contextmanager
 def exclusive(store: Store) -> Iterator[None]:
     """Keeps other processes from planning and beginning a run on the same ledger. With a SQLite
@@ -51,7 +64,7 @@ def exclusive(store: Store) -> Iterator[None]:
         LedgerError: another process holds the lock.
     """
     if store.is_sqlite:
-        with _file_lock(store) as mine:
+        with _file_lock(store, PATIENCE_SECONDS) as mine:
             _check_alone(store, mine)
             yield
     else:
@@ -61,13 +74,13 @@ def exclusive(store: Store) -> Iterator[None]:
 
 
 @contextmanager
-def _file_lock(store: Store) -> Iterator[bool]:
+def _file_lock(store: Store, seconds: float = 0.0) -> Iterator[bool]:
     # The path is resolved so that all links to a file share a lock. The suffix is appended, because
     # `with_suffix` would turn `ledger.2026` into `ledger.lock`.
     file = Path(store.name).resolve()
     lock = FileLock(file.with_name(f"{file.name}.lock"))
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=seconds)
     except Timeout:
         yield False
         return

@@ -33,6 +33,7 @@ class Run:
     began: float
     roster: str
     source: str
+    actor: str | None = None
 
 
 def begin_run(
@@ -136,12 +137,14 @@ def unfinished_run(store: Store) -> Run | None:
     """Returns the last run of a roster if it has not ended; else None."""
     with store.reading() as connection:
         row = connection.execute(
-            select(runs.c.id, runs.c.began, runs.c.roster, runs.c.source, runs.c.ended)
+            select(
+                runs.c.id, runs.c.began, runs.c.roster, runs.c.source, runs.c.actor, runs.c.ended
+            )
             .where(runs.c.roster != "")
             .order_by(runs.c.id.desc())
             .limit(1)
         ).first()
-    return None if row is None or row.ended is not None else Run(*row[:4])
+    return None if row is None or row.ended is not None else Run(*row[:5])
 
 
 def add(

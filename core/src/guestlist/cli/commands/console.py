@@ -75,6 +75,7 @@ def run_console(session: Session) -> None:
     others = set(threading.enumerate())
     _ = session.screen  # raises now if rich is missing
     with ExitStack() as closing:
+        closing.callback(setattr, threading, "excepthook", threading.excepthook)
         opened = _open(session, closing)
         console = create_app(
             opened.client,
@@ -96,8 +97,14 @@ def run_console(session: Session) -> None:
                 webbrowser.open(link)
 
         serve(console, given.port, on_ready=ready, on_stop=opened.stop)
+        # A thread that still waits for a service finds everything closed, which is no bug.
+        threading.excepthook = _ignore
     session.printed = True
     _leave_hanging_threads(others)
+
+
+def _ignore(_: threading.ExceptHookArgs) -> None:
+    """Prints nothing about an exception that ends a thread."""
 
 
 def _leave_hanging_threads(others: set[threading.Thread]) -> None:

@@ -11,7 +11,7 @@ import re
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -97,7 +97,7 @@ class Api:
         self._read_only = read_only
         self._routes = _routes()
         self._limiter = CapacityLimiter(MAX_CALLS_AT_ONCE)
-        self._description = dump(describe(OPERATIONS))
+        self._description = _description()
 
     def stop(self) -> None:
         """Stops the runs, without waiting for their ends."""
@@ -265,6 +265,12 @@ class WithApi:
             await self._api(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+
+@cache
+def _description() -> bytes:
+    """Returns the description of the API as JSON."""
+    return dump(describe(OPERATIONS))
 
 
 def _routes() -> list[_Route]:

@@ -331,7 +331,7 @@ class Jobs:
         with self._lock:
             found = self._plans.get(id)
         if found is None:
-            raise _unknown_job("plan", "Make a new one.")
+            raise _unknown_job("plan", "Plans are deleted when the server ends. Make a new one.")
         return found
 
     def run(self, id: str) -> RunJob:
@@ -343,7 +343,11 @@ class Jobs:
         with self._lock:
             found = self._runs.get(id)
         if found is None:
-            raise _unknown_job("run", "The ledger has its orders: `guestlist log`.")
+            raise _unknown_job(
+                "run",
+                "Runs are forgotten when the server ends. Make a new plan and carry it out: it has"
+                " what is left, and nobody is invited twice. `guestlist log` shows what was done.",
+            )
         return found
 
     def runs(self) -> list[RunJob]:
