@@ -4,6 +4,7 @@
     python -m tools.mutants --listed          those that people have thought of
     python -m tools.mutants --check           tries none: whether each can still be made, for CI
     python -m tools.mutants --only read_member vultr
+    python -m tools.mutants --sample 100 --seed 7 github     100 of each kind, drawn at random
 
 Hand-listed mutants are in `tests/conformance/mutants/*.toml`: a text of the provider's source, and
 what an author might have written instead. The others a machine makes, of all code that reads and
@@ -19,6 +20,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from random import Random
 
 from tools.mutants.making import PROVIDERS, ROOT, Mutant, listed, made, package
 from tools.mutants.trying import Jury
@@ -86,6 +88,8 @@ def main() -> int:
     parser.add_argument("--listed", action="store_true", help="only those listed by hand")
     parser.add_argument("--check", action="store_true", help="make them all, and try none")
     parser.add_argument("--only", default="", help="those whose name holds this text")
+    parser.add_argument("--sample", type=int, help="try so many of each kind, drawn at random")
+    parser.add_argument("--seed", type=int, default=0, help="of the drawing")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
     if given.check:
@@ -103,6 +107,8 @@ def main() -> int:
                 sys.exit(f"{provider}: the suite fails on the provider as it is: {found}")
         for kind, think in KINDS.items():
             mutants = [one for one in think(provider) if given.only in one.name]
+            if given.sample is not None and given.sample < len(mutants):
+                mutants = Random(given.seed).sample(mutants, given.sample)  # noqa: S311
             if mutants and not (given.listed and think is not listed):
                 began = time.monotonic()
                 account = Account(provider, kind, mutants, jury.verdicts(provider, mutants))
@@ -111,7 +117,8 @@ def main() -> int:
                 print(f"{provider}, {kind}: {account.figure}, {took:.0f} s", flush=True)
                 for complaint in account.complaints():
                     print(f"    {complaint}", flush=True)
-    if not (given.listed or given.only) and set(given.providers) == set(PROVIDERS):
+    is_part = given.listed or given.only or given.sample is not None
+    if not is_part and set(given.providers) == set(PROVIDERS):
         before, _, rest = DOCUMENT.read_text("utf-8").partition(BEGIN)
         after = rest.partition(END)[2]
         DOCUMENT.write_text(before + BEGIN + written(accounts) + END + after, "utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,16 +14,13 @@ import pytest
 from guestlist import Guestlist
 from guestlist.errors import (
     Conflict,
-    Forbidden,
     GuestlistError,
     InvalidArgument,
     MalformedResponse,
     NotFound,
     OutcomeUnknown,
-    RateLimited,
     Rejected,
     SeatLimit,
-    Unauthorized,
     Unsupported,
 )
 from guestlist.exchange.account import Budget
@@ -277,37 +273,6 @@ def test_outside_collaborators_are_listed(home: Home) -> None:
     assert GitHub.supports("outside_collaborators")
 
 
-# ---------------------------------------------------------------------------- failed invitations
-
-
-def test_the_reasons_of_failed_invitations() -> None:
-    raw = {"id": 1, "email": ADA, "login": None, "role": "admin", "team_count": 0}
-    states = {}
-    for reason in ("expired", "already_accepted", "no_more_seats", "trade_controls", None):
-        failed = {"failed_at": "2026-05-11T09:15:00Z", "failed_reason": reason}
-        page = fed(GitHub.invitations, [raw | failed], "failed_invitations")
-        states[reason] = (page.items[0].state, page.items[0].raw_state)
-    assert states == {
-        "expired": (State.EXPIRED, "expired"),
-        "already_accepted": (State.ACCEPTED, "already_accepted"),
-        "no_more_seats": (State.UNKNOWN, "no_more_seats"),
-        "trade_controls": (State.UNKNOWN, "trade_controls"),
-        None: (State.UNKNOWN, None),
-    }
-
-
-def fed(operation: Any, body: Any, *arguments: Any, **headers: str) -> Any:
-    """Returns the result of an operation whose every request gets one answer."""
-    flow = operation(provider(), *arguments)
-    content = json.dumps(body).encode()
-    try:
-        next(flow)
-        while True:
-            flow.send(Response(200, headers, content))
-    except StopIteration as done:
-        return done.value
-
-
 def provider(**settings: Any) -> GitHub:
     return GitHub(org="octo-works", token="t-1234567", **settings)
 
@@ -322,8 +287,8 @@ def test_only_the_number_of_a_page_is_taken_from_a_link(origin: str) -> None:
     next(flow)
     with pytest.raises(StopIteration) as done:
         flow.send(Response(200, {"link": link}, b"[]"))
-    assert done.value.value.next == "2"
-    request = next(GitHub.roles(provider(), "2"))
+    assert done.value.value.next == "page:2"
+    request = next(GitHub.roles(provider(), "page:2"))
     assert (request.path, request.origin) == (("orgs", "octo-works", "teams"), "base_url")
 
 
@@ -343,57 +308,7 @@ def test_an_enterprise_server_is_reached_by_its_url() -> None:
     assert str(sent[0].url).startswith("https://github.example.com/api/v3/orgs/octo-works/")
 
 
-# ---------------------------------------------------------------------------- errors
-
-
-UNPROCESSABLE = {"resource": "OrganizationInvitation", "code": "unprocessable", "field": "data"}
-
-
-@pytest.mark.parametrize(
-    ("status", "errors", "kind", "says"),
-    [
-        (401, None, Unauthorized, "github.com/settings/tokens"),
-        (403, None, Forbidden, "admin:org"),
-        (404, None, NotFound, "Check `org`"),
-        (422, [UNPROCESSABLE], Conflict, ""),
-        (422, [UNPROCESSABLE | {"message": "words that change"}], Conflict, "words that change"),
-        (422, [{"code": "no_seat", "field": "user"}], SeatLimit, "Free a seat"),
-        (422, [UNPROCESSABLE | {"resource": "TeamMember"}], Rejected, "blocked"),
-        (422, [{"code": "invalid"}], Rejected, "blocked"),
-        (422, None, Rejected, "blocked"),
-        (422, ["text"], Rejected, "blocked"),
-        (422, "text", Rejected, "blocked"),
-    ],
-)
-def test_an_error_goes_by_code_and_resource(
-    status: int, errors: Any, kind: type[GuestlistError], says: str
-) -> None:
-    body = {"message": "No", **({"errors": errors} if errors else {})}
-    error = provider().explain(Response(status, {}, json.dumps(body).encode()))
-    assert type(error) is kind
-    assert says in f"{error.message} {error.hint}"
-
-
-SECONDARY = b'{"message": "You have exceeded a secondary rate limit. Please wait."}'
-
-
-@pytest.mark.parametrize("status", [403, 429])
-@pytest.mark.parametrize(
-    ("headers", "body", "seconds"),
-    [
-        ({"retry-after": "7"}, SECONDARY, None),
-        ({"retry-after": "7"}, b"{}", None),
-        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1"}, b"{}", None),
-        ({"x-ratelimit-remaining": "4000", "x-ratelimit-reset": "1"}, SECONDARY, 60.0),
-        ({}, SECONDARY, 60.0),
-    ],
-)
-def test_rate_limits_are_pauses(
-    status: int, headers: dict[str, str], body: bytes, seconds: float | None
-) -> None:
-    error = provider().explain(Response(status, headers, body))
-    assert isinstance(error, RateLimited)
-    assert error.retry_after == seconds
+# ---------------------------------------------------------------------------- limits
 
 
 @pytest.mark.parametrize("status", ["403", "429"])

@@ -164,7 +164,8 @@ def by_link(
     Raises:
         ValueError: the link has no such parameter.
     """
-    if cursor is not None and not cursor.startswith(_NUMBERED):
+    where = (cursor or "1").removeprefix(_NUMBERED)
+    if where == cursor and not where.isdecimal():
         reply = yield request(cursor)
         return Page.of(reply.records(*names), read, _next_by_link(reply, parameter), email=email)
 
@@ -172,7 +173,7 @@ def by_link(
         reply = yield request(str(number) if number > 1 else None)
         return _part(number, reply, names, total)
 
-    position = Position.of((cursor or "1").removeprefix(_NUMBERED))
+    position = Position.of(where)
     part = yield from read_numbered(position, fetch, 1)
     following = _next_by_link(part.reply, parameter)
     if following == str(part.at + 1):

@@ -222,7 +222,11 @@ class GitHub(Provider):
         role = "reinstate" if reinstate else (*words, "direct_member")[0]
         body: dict[str, Any] = {"role": role}
         if new.login:
-            reply = yield Request.get("users", new.login)
+            try:
+                reply = yield Request.get("users", new.login)
+            except NotFound as error:
+                error.hint = "Check the login. If the person has no account, leave the login out."
+                raise
             body["invitee_id"] = reply.mapping()["id"]
         else:
             body["email"] = new.email
