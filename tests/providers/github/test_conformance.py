@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from guestlist.errors import (
@@ -222,6 +223,13 @@ DOCUMENTED = (
     ),
     Example(
         "invite",
+        {"message": "No", "errors": [UNPROCESSABLE]},
+        Conflict,
+        status=422,
+        arguments=order(reinstate=True),
+    ),
+    Example(
+        "invite",
         {"message": "No"},
         Rejected,
         status=422,
@@ -234,7 +242,7 @@ DOCUMENTED = (
         Rejected,
         status=422,
         arguments=order(),
-        error_contains="The person may have blocked",
+        error_contains="[HTTP 422]. The person may have blocked",
     ),
     # ---- finding an invitation
     Example(
@@ -547,7 +555,7 @@ class TestSandbox(ProviderSuite):
         assert (account.counts_seats, account.finds_logins) == (True, True)
         assert (account.members_show_emails, account.refuses_members) == (False, True)
         assert (account.role_kinds, account.exclusive_kinds) == (("role", "team"), ("role",))
-        assert GitHubOptions().reinstate is False
+        assert (account.lifetime, GitHubOptions().reinstate) == (timedelta(days=7), False)
         assert {one.id for one in ORGANIZATION_ROLES if one.not_assignable} == {
             "member",
             "billing_manager",
@@ -556,14 +564,14 @@ class TestSandbox(ProviderSuite):
     def test_limits_count_what_the_documentation_says(self) -> None:
         """Points are written as requests: a read costs one of 900 in a minute, a change five."""
         limits = GitHub(org="o", token="t").limits
-        assert [(one.count, one.per) for one in limits] == [
-            (5000, 3600.0),
-            (900, 60.0),
-            (180, 60.0),
-            (80, 60.0),
-            (500, 3600.0),
-            (500, 86400.0),
+        assert [(one.count, one.per, one.what) for one in limits[1:]] == [
+            (900, 60.0, "reading requests"),
+            (180, 60.0, "changes"),
+            (80, 60.0, "invitations"),
+            (500, 3600.0, "invitations"),
+            (500, 86400.0, "invitations"),
         ]
+        assert (limits[0].count, limits[0].per) == (5000, 3600.0)
         for request, counted in (
             (Request.get("orgs", "o"), [True, False, False, False, False]),
             (Request.put("orgs", "o"), [False, True, False, False, False]),
