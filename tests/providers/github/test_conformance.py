@@ -131,12 +131,11 @@ def answered(
     """Returns an error with a status."""
     body = {"message": "Validation Failed"} | more
     return Example(
-        "remove",
+        "outside_collaborators",
         body,
         means,
         status=status,
         error_contains=contains,
-        arguments=(OCTOCAT,),
         headers=headers or {},
     )
 
@@ -521,6 +520,22 @@ DOCUMENTED = (
         arguments=(OCTOCAT,),
     ),
     # ---- refusals
+    *(
+        Example(
+            operation,
+            {"message": "No"},
+            Forbidden,
+            status=403,
+            arguments=(Member(id="1", login="octocat", roles=roles), *more),
+            error_contains=contains,
+        )
+        for operation, more in (("remove", ()), ("unassign_role", (role("admin"),)))
+        for roles, contains in (
+            (None, "make another member an owner first"),
+            ((role("admin"),), "make another member an owner first"),
+            ((team("docs"),), "/octocat]. The token has to be an organization owner's"),
+        )
+    ),
     answered(401, {}, Unauthorized, "settings/tokens"),
     answered(403, {}, Forbidden, "admin:org"),
     answered(403, {}, Forbidden, "admin:org", {"X-RateLimit-Remaining": "4999"}),

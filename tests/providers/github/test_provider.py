@@ -14,6 +14,7 @@ import pytest
 from guestlist import Guestlist
 from guestlist.errors import (
     Conflict,
+    Forbidden,
     GuestlistError,
     InvalidArgument,
     MalformedResponse,
