@@ -45,7 +45,7 @@ RAW: dict[str, Any] = {
     "invitation_teams_url": "https://api.github.com/organizations/2/invitations/1/teams",
     "invitation_source": "member",
 }
-READ = {
+READ: dict[str, Any] = {
     "id": "1",
     "email": "octocat@github.com",
     "login": "monalisa",
@@ -566,7 +566,8 @@ class TestSandbox(ProviderSuite):
     def test_facts(self) -> None:
         """Facts that no answer shows."""
         account = GitHub(org="o", token="t")
-        assert (account.organization_settings, account.admin_roles) == (("org",), {"admin"})
+        assert account.organization_settings == ("org",)
+        assert account.admin_roles == {"admin"}
         assert (account.counts_seats, account.finds_logins) == (True, True)
         assert (account.members_show_emails, account.refuses_members) == (False, True)
         assert (account.role_kinds, account.exclusive_kinds) == (("role", "team"), ("role",))
