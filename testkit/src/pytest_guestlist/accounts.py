@@ -1,4 +1,4 @@
-"""Accounts for cassettes: those that are recorded, and the ones that stand in for them."""
+"""Accounts for cassettes: the recorded accounts, and the ones that replace them in the files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from guestlist.provider.settings import is_secret, urls
 
 
 def stand_in(kind: type[Provider]) -> Provider:
-    """The account whose settings are in cassettes, in place of those of the recorded one.
+    """Returns an account with invented settings, which cassettes show instead of the real ones.
 
     What is secret or has no default is its own name in capitals, such as `API_KEY`; the rest is at
     its default, the service's real address included. Nothing is read from the environment.
@@ -25,7 +25,7 @@ def stand_in(kind: type[Provider]) -> Provider:
 
 
 def live_accounts() -> dict[str, Provider]:
-    """An account on each real service whose credentials are in the environment.
+    """Returns an account for each real service whose credentials are in the environment.
 
     Only what `stand_in` masks is read from there, so that a cassette fits the stand-in.
 
@@ -48,7 +48,7 @@ def live_accounts() -> dict[str, Provider]:
 
 
 def personal(kind: type[Provider]) -> Iterator[str]:
-    """The names of the settings that are masked in cassettes."""
+    """Yields the names of the settings that are masked in cassettes."""
     needed = {names[0] for names in kind.one_of}
     addresses = urls(kind)
     for name, info in kind.model_fields.items():

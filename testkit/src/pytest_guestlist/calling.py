@@ -1,4 +1,4 @@
-"""Calling a service of the sandbox in this process: no socket, no thread, no event loop."""
+"""Calls a service of the sandbox in this process, without socket, thread or event loop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from guestlist.sandbox.service import Service
 
 
 def call(service: Service, outgoing: Outgoing) -> Response:
-    """Runs one request to its end: the endpoints of a sandbox never wait."""
+    """Sends a request to a service and returns the answer. Endpoints of a sandbox never wait."""
     parts = urlsplit(outgoing.url)
     raw = [(name.lower().encode(), value.encode()) for name, value in outgoing.headers.items()]
     scope = {

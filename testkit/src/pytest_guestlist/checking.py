@@ -1,4 +1,4 @@
-"""`guestlist check-provider`: what can be said of a provider without running it."""
+"""Checks a provider without running it, for `guestlist check-provider`."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from guestlist.sandbox.errors import SandboxError
 from guestlist.sandbox.services import require_extra
 
 ALLOWED = ("guestlist.provider", "guestlist.models", "guestlist.errors")
-"""What a provider may import of guestlist."""
+"""The modules of guestlist that a provider may import."""
 
 SKETCH = "Sketch"
-"""The word with which docstrings of `guestlist new-provider` begin."""
+"""The first word of docstrings in the template that `guestlist new-provider` writes."""
 
 READING = (
     "access",
@@ -52,23 +52,22 @@ CHANGING = (
     "revoke",
     "unassign_role",
 )
-"""Those that change something."""
+"""The operations of the contract that change something."""
 
 CONTRACT = tuple(sorted(READING + CHANGING))
 """All operations of the contract."""
 
 SHORTCUTS = ("change_invitation", "fetch_token", "invitation_summaries")
-"""Operations that only save requests or emails, or that few services need: a provider without them
-lacks nothing."""
+"""Optional operations: they only save requests or emails, or few services need them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is not as it has to be.
+    """A mistake in a provider.
 
     Attributes:
-        rule: what is wrong, as half a sentence.
-        hint: what to do about it.
+        rule: the mistake, in a few words.
+        hint: how to correct it.
     """
 
     rule: str
@@ -76,7 +75,7 @@ class Problem:
 
 
 def check(kind: type[Provider]) -> list[Problem]:
-    """Everything that is wrong with a provider as far as that shows without running it."""
+    """Returns all mistakes of a provider that can be found without running it."""
     return [
         *_names(kind),
         *facts(kind),
@@ -101,7 +100,7 @@ def _names(kind: type[Provider]) -> Iterator[Problem]:
 
 
 def facts(kind: type[Provider]) -> Iterator[Problem]:
-    """Facts that cannot be, or that contradict each other."""
+    """Yields invalid facts, and facts that contradict each other."""
     most = float("inf") if kind.most_roles is None else kind.most_roles
     if not 0 <= kind.least_roles <= most:
         yield Problem("least_roles exceeds most_roles", "Correct one of them.")
@@ -110,7 +109,7 @@ def facts(kind: type[Provider]) -> Iterator[Problem]:
         if unknown:
             yield Problem(f"{name} has {', '.join(sorted(unknown))}", "Add it to role_kinds.")
     if kind.lifetime is not None and kind.lifetime <= timedelta(0):
-        yield Problem("lifetime is not positive", "Write None where it is not known.")
+        yield Problem("lifetime is not positive", "Write None if it is unknown.")
     if kind.resend_moves_expiry and kind.lifetime == NEVER:
         yield Problem("resend_moves_expiry, but invitations never expire", "Correct one of them.")
     if kind.late_effect < 0 or kind.list_lag < 0:
@@ -122,16 +121,16 @@ def facts(kind: type[Provider]) -> Iterator[Problem]:
     if most > 0 and not kind.supports("invite"):
         yield Problem("most_roles without invite", "Leave it out.")
     if not issubclass(kind.Options, BaseModel):
-        yield Problem("Options is no model", "Derive it from guestlist.provider.Options.")
+        yield Problem("Options is not a model", "Derive it from guestlist.provider.Options.")
     for name in kind.substitutes:
         if kind.supports(name) or name not in (*CONTRACT, "link", "email", "role", "login"):
-            yield Problem(f"substitutes[{name!r}] is about nothing that is lacking", "Drop it.")
+            yield Problem(f"substitutes[{name!r}] names nothing that is missing", "Delete it.")
     if kind.sandbox is not None:
         try:
             require_extra()
             service = resolve_name(kind.sandbox)
         except SandboxError as error:
-            yield Problem(f"the sandbox is not looked at: {error.message}", error.hint)
+            yield Problem(f"the sandbox cannot be checked: {error.message}", error.hint)
         except (ImportError, AttributeError, ValueError) as error:
             yield Problem(f"sandbox cannot be loaded: {error}", "Write module:Class.")
         else:
@@ -140,12 +139,12 @@ def facts(kind: type[Provider]) -> Iterator[Problem]:
 
 
 def sketches(kind: type[Provider]) -> Iterator[Problem]:
-    """What is left of the template."""
+    """Yields parts of the template that are left."""
     for name in CONTRACT:
         if kind.supports(name) and (getattr(kind, name).__doc__ or "").startswith(SKETCH):
             yield Problem(
                 f"{name} is a sketch",
-                f"Write what the service takes and answers, or delete it; then drop {SKETCH!r}.",
+                f"Write the request and read the answer, or delete it; then delete {SKETCH!r}.",
             )
     default = kind.model_fields["base_url"].default
     for what, url in (("docs_url", kind.docs_url), ("base_url", default)):
@@ -161,19 +160,19 @@ def _package(kind: type[Provider]) -> Iterator[Problem]:
             "Write [project.entry-points.guestlist] in pyproject.toml, and install the package.",
         )
         return
-    told = {name.lower() for name in entries[0].dist.metadata}
-    if not told & {"license-expression", "license"}:
+    fields = {name.lower() for name in entries[0].dist.metadata}
+    if not fields & {"license-expression", "license"}:
         yield Problem("the package names no licence", 'Write license = "MIT", or another.')
-    if "license-file" not in told:
+    if "license-file" not in fields:
         yield Problem("the package has no licence file", 'Write license-files = ["LICENSE"].')
-    if "description-content-type" not in told:
+    if "description-content-type" not in fields:
         yield Problem("the package has no README", 'Write readme = "README.md".')
     if not any(one.startswith("guestlist") for one in entries[0].dist.requires or ()):
         yield Problem("the package does not require guestlist", "Add it to dependencies.")
 
 
 def _sources(kind: type[Provider]) -> list[Path]:
-    """The provider's modules, without its sandbox."""
+    """Returns the provider's modules, without its sandbox."""
     root = kind.__module__.partition(".")[0]
     spec = importlib.util.find_spec(root)
     if spec is not None and spec.submodule_search_locations:
@@ -212,5 +211,5 @@ def _types(kind: type[Provider]) -> Iterator[Problem]:
     )
     for line in done.stdout.splitlines():
         if ": error:" in line:
-            where, _, said = line.partition(": error: ")
-            yield Problem(f"{Path(where).name}: {said}", "Correct the types.")
+            where, _, message = line.partition(": error: ")
+            yield Problem(f"{Path(where).name}: {message}", "Correct the types.")

@@ -1,4 +1,4 @@
-"""Time that passes only when somebody sleeps or moves it."""
+"""A clock whose time passes only if a client sleeps or a test advances it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class _Time(Protocol):
-    """What a `VirtualClock` reads and moves; the clock of a sandbox is one."""
+    """The time that a `VirtualClock` reads and advances, such as the clock of a sandbox."""
 
     def seconds(self) -> float: ...
 
@@ -19,7 +19,7 @@ class _Time(Protocol):
 
 
 class VirtualClock:
-    """A clock for a client under test: to sleep moves it, so that nothing ever waits.
+    """A clock for a client under test. Sleeping advances it at once, so no test waits.
 
     Tasks that sleep at the same time move it one after another: by the sum, not by the longest.
 
@@ -48,16 +48,17 @@ class VirtualClock:
     @property
     def _time(self) -> _Time:
         if self._sandbox is not None:
-            return self._sandbox.clock  # another one after a reset
+            return self._sandbox.clock  # a reset replaces the clock
         assert self._own is not None
         return self._own
 
     def now(self) -> datetime:
-        """The present moment, aware, in UTC."""
+        """Returns the current time as an aware datetime in UTC."""
         return datetime.fromtimestamp(self._time.seconds(), UTC)
 
     def monotonic(self) -> float:
-        """Seconds since the clock was made. A sandbox that starts over does not turn them back."""
+        """Returns the seconds since the clock was created. Resetting the sandbox does not reset
+        them."""
         with self._lock:
             seconds = self._time.seconds()
             self._elapsed += max(0.0, seconds - self._last)
@@ -74,11 +75,11 @@ class VirtualClock:
             self._time.advance(by)
 
     def sleep(self, seconds: float) -> None:
-        """Moves the time forward, at once."""
+        """Advances the time at once."""
         self.advance(timedelta(seconds=seconds))
 
     async def asleep(self, seconds: float) -> None:
-        """Moves the time forward, and lets other tasks have a turn."""
+        """Advances the time at once, and lets other tasks run."""
         import anyio.lowlevel
 
         self.advance(timedelta(seconds=seconds))
@@ -86,7 +87,7 @@ class VirtualClock:
 
 
 class _Still:
-    """Time of its own."""
+    """The time of a clock without a sandbox."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

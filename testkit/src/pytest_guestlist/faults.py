@@ -1,4 +1,4 @@
-"""What a `FaultProxy` can do to a request: the faults by name, and the parts they are made of."""
+"""The faults that a `FaultProxy` can cause, and the parts that they are made of."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from pytest_guestlist.framing import answer_of, split
 
 
 class Forward(Enum):
-    """Whether, and when, the service gets the request."""
+    """Whether and when the service gets the request."""
 
     NOW = auto()
-    """At once, so that it has acted before anything goes wrong."""
+    """At once, so that the service has acted before the fault."""
     NEVER = auto()
     LATE = auto()
     """Only after the client has given up, once the test calls `FaultProxy.release`."""
 
 
 class End(Enum):
-    """What becomes of the connection afterwards."""
+    """What happens to the connection afterwards."""
 
     KEEP = auto()
     """It stays open for the next request."""
     FIN = auto()
-    """It is closed in an orderly way."""
+    """It is closed normally (FIN)."""
     RESET = auto()
     """It is reset (RST)."""
     HALF = auto()
-    """The proxy says that it will send no more, and goes on reading until the client leaves."""
+    """The proxy closes its sending side, and reads until the client closes the connection."""
     STALL = auto()
-    """It stays open, nothing more comes, and the client has to give up."""
+    """It stays open without further bytes, so the client has to time out."""
     DIE = auto()
-    """It is closed as when a process is killed: so are all others, and nobody listens any more
-    until `FaultProxy.start`."""
+    """All connections are closed as if the process was killed. New ones are refused until
+    `FaultProxy.start`."""
 
 
 class Door(Enum):
@@ -46,23 +46,23 @@ class Door(Enum):
     RESET = auto()
     """They are accepted and reset."""
     SILENT = auto()
-    """They are accepted, and nothing is ever said."""
+    """They are accepted, and no byte is ever sent."""
     GARBAGE = auto()
     """Their first bytes are answered with bytes that are neither HTTP nor TLS."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong with one request. The default is that nothing does.
+    """What goes wrong with one request. By default nothing does.
 
     Attributes:
-        forward: whether, and when, the service gets the request.
-        reshape: makes what the client gets from the answer of the service; of an empty one where
-            the service was not asked.
-        head_only: the rest of the request is not read once its first line is there.
+        forward: whether and when the service gets the request.
+        reshape: returns the bytes for the client, made from the service's answer. The answer is
+            empty if the service did not get the request.
+        head_only: whether only the first line of the request is read.
         delay: seconds before the answer begins.
         drip: seconds after every single byte of the answer.
-        end: what becomes of the connection.
+        end: what happens to the connection.
     """
 
     forward: Forward = Forward.NOW
@@ -73,7 +73,7 @@ class Fault:
     end: End = End.KEEP
 
 
-# ---------------------------------------------------------------------------- nothing is answered
+# ---------------------------------------------------------------------------- no answer
 
 
 RESET_UNREAD = Fault(Forward.NEVER, head_only=True, end=End.RESET)
@@ -81,7 +81,7 @@ RESET_UNREAD = Fault(Forward.NEVER, head_only=True, end=End.RESET)
 
 
 def unanswered(end: End, forward: Forward = Forward.NOW) -> Fault:
-    """No byte of an answer comes, and the connection ends so."""
+    """Returns a fault without any answer, after which the connection ends in this way."""
     return Fault(forward, lambda _: b"", end=end)
 
 
@@ -93,12 +93,12 @@ LATE = unanswered(End.STALL, Forward.LATE)
 
 
 def cut_in_headers(end: End) -> Fault:
-    """Half of the status line and headers come."""
+    """Returns a fault that sends only half of the status line and headers."""
     return Fault(reshape=lambda answer: answer[: answer.index(b"\r\n\r\n") // 2], end=end)
 
 
 def cut_in_body(end: End) -> Fault:
-    """The headers and half of the body come."""
+    """Returns a fault that sends the headers and half of the body."""
 
     def cut(answer: bytes) -> bytes:
         head, body = split(answer)
@@ -111,11 +111,11 @@ def cut_in_body(end: End) -> Fault:
 
 
 TWICE = Fault(reshape=lambda answer: answer * 2)
-"""The answer comes twice."""
+"""Sends the answer twice."""
 
 
 def garbage(forward: Forward = Forward.NOW) -> Fault:
-    """Bytes that are not HTTP come."""
+    """Returns a fault that sends bytes that are not HTTP."""
     return Fault(forward, lambda _: b"\x00\xff\x16SSH-2.0-nothing you know\r\n\r\n", end=End.FIN)
 
 
@@ -127,13 +127,13 @@ def answering(
     forward: Forward = Forward.NEVER,
     end: End = End.KEEP,
 ) -> Fault:
-    """Another answer comes in place of the service's."""
+    """Returns a fault that replaces the answer of the service."""
     content = answer_of(status, body, headers or {})
     return Fault(forward, lambda _: content, end=end)
 
 
 def with_body(change: Callable[[bytes], bytes], headers: Mapping[str, str] | None = None) -> Fault:
-    """The service acts and its status comes, with a body made from its own."""
+    """Returns a fault that keeps the status of the service's answer and changes its body."""
 
     def reshape(answer: bytes) -> bytes:
         head, body = split(answer)
@@ -144,27 +144,27 @@ def with_body(change: Callable[[bytes], bytes], headers: Mapping[str, str] | Non
 
 
 def gzipped(change: Callable[[bytes], bytes] = gzip.compress) -> Fault:
-    """The service acts, and its answer comes compressed; `change` compresses."""
+    """Returns a fault that compresses the answer of the service. `change` compresses."""
     return with_body(change, {"Content-Encoding": "gzip"})
 
 
 def bomb(size: int) -> Fault:
-    """The service acts, and the answer is small until it is decompressed: then it has `size`
-    octets."""
+    """Returns a fault that sends a small body which has `size` bytes after decompression."""
     packed = gzip.compress(b"[" + b" " * size)
     return gzipped(lambda _: packed)
 
 
-# ---------------------------------------------------------------------------- whom they befall
+# ---------------------------------------------------------------------------- which requests
 
 
 Plan = Callable[[str, int], Fault | None]
-"""Decides by the request line (`POST /v2/invitation HTTP/1.1`) and the number of the request,
-counted from 1. None lets the request pass."""
+"""Returns the fault for a request, given its request line (`POST /v2/invitation HTTP/1.1`) and its
+number, from 1. None forwards the request unchanged."""
 
 
 def scripted(faults: Iterable[Fault | None]) -> Plan:
-    """The next requests meet these faults, in that order; those after them pass."""
+    """Returns a plan that gives these faults to the next requests, in order. Later requests
+    pass."""
     following = iter(tuple(faults))
 
     def plan(*_: object) -> Fault | None:
@@ -174,13 +174,14 @@ def scripted(faults: Iterable[Fault | None]) -> Plan:
 
 
 def on(pattern: str, *faults: Fault | None) -> Plan:
-    """The requests whose line begins like the regular expression meet these faults in turn."""
+    """Returns a plan that gives these faults, in order, to requests whose line matches a regular
+    expression at its start."""
     script = scripted(faults)
     return lambda line, number: script(line, number) if re.match(pattern, line) else None
 
 
 def closing(fault: Fault) -> Fault:
-    """The same, and the answer tells the client not to use the connection again."""
+    """Returns the fault with an additional `Connection: close` header in its answer."""
     before = fault.reshape
 
     def reshape(answer: bytes) -> bytes:

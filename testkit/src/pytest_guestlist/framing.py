@@ -1,5 +1,4 @@
-"""Enough of HTTP/1.1 to know where a request and an answer end. Everything stays as the bytes that
-came."""
+"""Finds the ends of HTTP/1.1 requests and answers, and keeps their bytes unchanged."""
 
 from __future__ import annotations
 
@@ -14,37 +13,37 @@ END_OF_HEAD = b"\r\n\r\n"
 
 
 def split(message: bytes) -> tuple[bytes, bytes]:
-    """The head with the empty line after it, and the body."""
+    """Returns the head, including the empty line after it, and the body."""
     head, end, body = message.partition(END_OF_HEAD)
     return head + end, body
 
 
 def headers_of(head: bytes) -> Message:
-    """The headers of a head; names are compared without case."""
+    """Returns the headers of a head. Lookups ignore the case of names."""
     return BytesHeaderParser().parsebytes(head.partition(b"\r\n")[2])
 
 
 def addressed(head: bytes, host: str) -> bytes:
-    """A request's head with another host."""
+    """Returns the head of a request with another host."""
     return re.sub(rb"(?im)^host:[^\r\n]*", b"Host: " + host.encode("ascii"), head, count=1)
 
 
 def answer_of(status: int, body: bytes, headers: Mapping[str, str]) -> bytes:
-    """An answer, ready to be sent."""
+    """Returns the bytes of an answer."""
     fields = {"Content-Length": str(len(body)), **headers}
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{lines}\r\n".encode("latin-1") + body
 
 
 async def read_body(reader: StreamReader, headers: Message) -> bytes:
-    """The body of a message that says how long it is; nothing where it does not."""
+    """Returns the body of a message, or no bytes if its headers give no length."""
     if "chunked" in headers.get("transfer-encoding", "").lower():
         return await _read_chunks(reader)
     return await reader.readexactly(int(headers.get("content-length", "0")))
 
 
 async def read_answer(reader: StreamReader, method: str) -> bytes:
-    """A whole answer; answers that only announce another one (1xx) are passed over."""
+    """Returns the bytes of the next final answer. Interim answers (1xx) are skipped."""
     while True:
         head = await reader.readuntil(END_OF_HEAD)
         status = int(head.split(b" ", 2)[1])

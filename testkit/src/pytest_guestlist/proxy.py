@@ -1,12 +1,12 @@
-"""A proxy that does harm: it stands between a real client and a real (or imitated) service.
+"""A proxy that causes faults between a real client and a service or its sandbox.
 
     with FaultProxy(service_url) as proxy:
         proxy.plan = on("POST /v2/invitation", unanswered(End.RESET))
         ...                                   # the client uses proxy.url
         assert [one.forwarded for one in proxy.seen] == [True]
 
-Unlike proxies that work on bytes, it knows where a request and an answer end, and can therefore
-say "the service acted, then the connection broke". The faults are in `pytest_guestlist.faults`.
+It recognizes the ends of requests and answers, so that a test can state "the service acted, then
+the connection broke". The faults are in `pytest_guestlist.faults`.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from pytest_guestlist.framing import END_OF_HEAD, addressed, headers_of, read_an
 T = TypeVar("T")
 
 PATIENCE = 10.0
-"""Seconds that `release` waits for a request to let go."""
+"""Seconds that `release` waits for a held request."""
 LARGEST_HEAD = 1 << 20
 NOTHING = Fault()
 RST_ON_CLOSE = struct.pack("ii", 1, 0)
 BROKEN = (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError)
-"""What it looks like when the other side has left, or speaks no HTTP."""
+"""Errors if the other side has closed the connection, or does not send HTTP."""
 
 
 @dataclass
 class Seen:
-    """A request that came to the proxy.
+    """A request that the proxy received.
 
     Attributes:
-        line: its first line, such as `POST /v2/invitation HTTP/1.1`.
-        headers: names in lower case. Credentials are among them.
-        forwarded: whether the service got it.
+        line: the request line, such as `POST /v2/invitation HTTP/1.1`.
+        headers: the headers; names are in lower case. They include credentials.
+        forwarded: whether it was sent to the service.
     """
 
     line: str
@@ -52,21 +52,21 @@ class Seen:
 
 
 class FaultProxy:
-    """A proxy on a local port, in a thread of its own, to be used in a `with` block.
+    """A proxy on a local port. It runs in a thread while its `with` block runs.
 
     Args:
-        upstream: the service's URL; its path is of no account.
-        plan: the faults that the next requests meet, in order, or a function that decides for
-            each request. It may be changed at any time. The function runs in the proxy's thread and
-            may not call the proxy's methods.
+        upstream: the URL of the service. Its path is ignored.
+        plan: the faults of the next requests in order, or a function that returns the fault of each
+            request. It may be changed at any time. The function runs in the proxy's thread and
+            must not call methods of the proxy.
         door: what happens to new connections. It may be changed at any time.
-        tls: makes the proxy speak TLS to its clients.
+        tls: the context for TLS with clients; None for plain HTTP.
 
     Attributes:
-        port: where it listens, from the beginning of the block on.
-        seen: every request that came, in order. Yours to clear.
+        port: the port, available from the beginning of the block.
+        seen: all received requests in order. A test may clear the list.
 
-    What a plan raises, or a fault that does not fit the answer, is raised at the end of the block.
+    An exception of a plan or a fault is raised at the end of the block.
     """
 
     def __init__(
@@ -95,12 +95,12 @@ class FaultProxy:
 
     @property
     def url(self) -> str:
-        """Where the clients go."""
+        """The base URL for clients."""
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def plan(self) -> Plan:
-        """Decides what befalls a request."""
+        """Returns the fault of each request."""
         return self._plan
 
     @plan.setter
@@ -116,16 +116,16 @@ class FaultProxy:
         self._do(self._die())
 
     def release(self) -> None:
-        """Lets one request go that was held back by `Forward.LATE`; returns when the service has
-        answered it. The answer reaches nobody.
+        """Sends one request to the service that was held back by `Forward.LATE`, and waits for the
+        answer, which is dropped.
 
         Raises:
-            TimeoutError: there is none.
+            TimeoutError: no request is held back.
         """
         self._do(asyncio.wait_for(self._let_go(), PATIENCE))
 
     def forget(self) -> None:
-        """Drops the requests that are held back: they take no effect any more."""
+        """Drops the requests that are held back, so that they never take effect."""
         self._do(self._drop())
 
     def __enter__(self) -> Self:
@@ -212,7 +212,7 @@ class FaultProxy:
                 self._connections.discard(writer)
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """One request and what becomes of it; whether the connection can be used again."""
+        """Handles one request. Returns whether the connection can be used again."""
         head = await reader.readuntil(b"\r\n")
         line = head.decode("latin-1").strip()
         self._number += 1
@@ -232,7 +232,7 @@ class FaultProxy:
         if fault.reshape:
             answer = fault.reshape(answer)
         if fault.end is End.DIE:
-            await self._die(but=writer)  # what there is of an answer still gets through
+            await self._die(but=writer)  # the answer is still sent on this connection
         await _send(writer, answer, fault)
         return await _finish(reader, writer, fault.end)
 
@@ -276,7 +276,7 @@ async def _finish(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, en
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """Closes a connection so that the other side gets RST. What was written before is sent."""
+    """Closes a connection with RST. Bytes that were written before are sent."""
     taken: Any = writer.get_extra_info("socket")
     with suppress(OSError):
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RST_ON_CLOSE)
@@ -284,7 +284,8 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 def _reserve(port: int) -> socket.socket:
-    """A socket that keeps a port: it refuses connections until a server listens on it."""
+    """Returns a socket that reserves a port. It refuses connections until a server listens on
+    it."""
     place = socket.socket()
     place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     place.bind(("127.0.0.1", port))

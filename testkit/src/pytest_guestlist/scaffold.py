@@ -1,4 +1,4 @@
-"""`guestlist new-provider`: the package that an author of a provider begins with."""
+"""Creates the package of a new provider, for `guestlist new-provider`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILES = {
     "src/{module}/py.typed": None,
     "tests/test_conformance.py": "test_conformance.py.txt",
 }
-"""What is written, and the template of each; None for an empty file."""
+"""The created files with their templates; None for an empty file."""
 
 NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 
@@ -29,15 +29,15 @@ def new_provider(name: str, into: Path) -> Path:
     """Writes the package of a new provider.
 
     Args:
-        name: of the provider: lower case letters, digits and dashes.
-        into: the folder in which its folder, `guestlist-NAME`, is made.
+        name: the name of the provider: lower case letters, digits and dashes.
+        into: the folder in which the folder `guestlist-NAME` is created.
 
     Returns:
         The folder.
 
     Raises:
-        InvalidArgument: the name cannot be one.
-        ConfigError: the folder is there already, or cannot be written.
+        InvalidArgument: the name is invalid.
+        ConfigError: the folder exists already, or cannot be written.
     """
     if not NAME.fullmatch(name):
         raise InvalidArgument(

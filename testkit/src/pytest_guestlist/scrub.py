@@ -1,8 +1,8 @@
-"""What is taken out of an exchange before it is written: credentials, links, keys, people.
+"""Removes credentials, links, keys and people from exchanges before they are written.
 
-Everything is replaced by something of the same shape, always in the same way, and what was
-replaced stays as it is when it is scrubbed again. So the recorded requests and those of a replay
-can be compared, and a key from one answer still leads to the next request.
+Each value is replaced by one of the same shape. Equal values get equal replacements, and a
+replacement that is scrubbed again stays as it is. So the recorded requests can be compared with
+those of a replay, and a key from one answer still fits the next request.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ RESPONSE_HEADERS = re.compile(
     r"|(?:x-)?retry-after(?:-ms)?|.*rate-?limit.*"
     r"|(?:x-)?(?:total|page|per-page|next|prev|pagination|cursor|has-more|count)(?:-.*|s|)"
 )
-"""The headers that are kept: what an answer is, where it leads, when it was given and by which id
-the service knows it, how long to wait, and where a list goes on."""
+"""The response headers that are kept: type, location, date, request id, rate limits and pages."""
 
 ADDRESS = re.compile(r"[^\s@<>\"'(),:;\[\]\\/?&=#]+@((?:[\w-]+\.)+[\w-]+)")
 EXAMPLE = re.compile(r"(?:.+\.)?example(?:\.(?:com|net|org))?", re.IGNORECASE)
-"""Domains that belong to nobody (RFC 2606)."""
+"""Domains for examples (RFC 2606)."""
 
 LINK = re.compile(r"https?://\S+")
 TARGET = re.compile(r"<([^<>]*)>")
-"""Where a `Link` header leads (RFC 8288)."""
+"""The target in a `Link` header (RFC 8288)."""
 LONG = 16
-"""Characters from which on a segment of a secret link's path is taken for a key."""
+"""The minimum number of characters of a path segment that counts as a key."""
 KNOWN = 8
-"""Characters from which on a secret is replaced also where no field's name marks it."""
+"""The minimum number of characters of a secret that is replaced everywhere, not only in its
+field."""
 
 
 class Scrubber:
     """Scrubs the exchanges of one recording.
 
     Args:
-        accounts: those that are recorded.
-        people: addresses that are replaced by certain others.
+        accounts: the recorded accounts.
+        people: replacements for certain addresses.
     """
 
     def __init__(
@@ -59,8 +59,8 @@ class Scrubber:
         self._credentials: dict[str, str] = {}
         self._values: dict[str, str] = {}
         self._words: dict[str, str] = {}
-        """Short settings that are no secrets, such as `acme`. Part of a longer word or address they
-        stay: another person may be at `acme.example`."""
+        """Short settings that are not secret, such as `acme`. They are replaced only as whole
+        words: another person may be at `acme.example`."""
         self._masks: set[str] = set()
         self._people = {email_key(real): shown for real, shown in (people or {}).items()}
         self._blanks = 0
@@ -94,14 +94,14 @@ class Scrubber:
     # ------------------------------------------------------------------ parts of an exchange
 
     def url(self, url: str) -> str | None:
-        """The URL at the service's real address; None where it belongs to no account."""
+        """Returns the URL with the service's real address. None if it belongs to no account."""
         for base, shown in self._origins:
             if url == base or url.startswith((f"{base}/", f"{base}?")):
                 return shown + self._relative(url[len(base) :])
         return None
 
     def _relative(self, url: str) -> str:
-        """What follows the service's address."""
+        """Returns the scrubbed part of a URL after the service's address."""
         parts = urlsplit(url)
         path = "/".join(
             quote(self.text(unquote(segment)), safe="") for segment in parts.path.split("/")
@@ -110,12 +110,12 @@ class Scrubber:
         return path + (f"?{query}" if query else "")
 
     def _pairs(self, text: str) -> str:
-        """The fields of a query or a form."""
+        """Returns the scrubbed fields of a query or form."""
         fields = parse_qsl(text, keep_blank_values=True)
         return urlencode([(one, self._value(one, value)) for one, value in fields], quote_via=quote)
 
     def request_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """The few that matter; those that hold credentials with the stand-in's."""
+        """Returns the kept headers of a request, with invented credentials."""
         kept = {}
         for name, text in headers.items():
             lower = name.lower()
@@ -126,7 +126,7 @@ class Scrubber:
         return kept
 
     def response_headers(self, headers: Mapping[str, list[str]]) -> dict[str, list[str]]:
-        """The few that matter to a client."""
+        """Returns the kept headers of an answer."""
         return {
             name.lower(): [self._header(name.lower(), text) for text in texts]
             for name, texts in headers.items()
@@ -141,7 +141,7 @@ class Scrubber:
         return self.text(text)
 
     def _target(self, url: str) -> str:
-        """Where a header leads: within the service as requests are written, elsewhere as links."""
+        """Returns the scrubbed target of a header: a URL of the service, or a link to elsewhere."""
         shown = self.url(url)
         if shown is not None:
             return shown
@@ -150,11 +150,11 @@ class Scrubber:
         return self._relative(url)
 
     def _is_secret(self, name: str, text: str) -> bool:
-        """Whether a parameter of a link elsewhere may be a key: cursors and numbers are shorter."""
+        """Returns whether a parameter of a link may be a key. Cursors and numbers are shorter."""
         return name.lower() in self._fields or len(text) >= LONG
 
     def body(self, content: bytes, media_type: str = "") -> bytes:
-        """A body: JSON indented for reading, a form, or anything else as text."""
+        """Returns a scrubbed body: indented JSON, a form, or text."""
         text = content.decode("utf-8", "replace")
         if media_type == FORM:
             return self._pairs(text).encode()
@@ -165,14 +165,14 @@ class Scrubber:
         return json.dumps(self._json(data), indent=2).encode()
 
     def text(self, text: str) -> str:
-        """A text without anything that is known to be a secret or a person's address."""
+        """Returns a text without known secrets and addresses of people."""
         for real in sorted(self._values, key=len, reverse=True):
             text = text.replace(real, self._values[real])
         for word, mask in self._words.items():
             text = re.sub(rf"(?<![\w.@]){re.escape(word)}(?![\w.@])", mask, text)
         return ADDRESS.sub(self._address, text)
 
-    # ------------------------------------------------------------------ what is replaced by what
+    # ------------------------------------------------------------------ replacements
 
     def _json(self, data: Any, field: str = "") -> Any:
         if isinstance(data, dict):
@@ -186,7 +186,7 @@ class Scrubber:
         return self.text(self._secret(value) if secret else value)
 
     def _secret(self, value: str) -> str:
-        """A link keeps its host and the words of its path; anything else only its shape."""
+        """Returns the replacement of a secret. A link keeps its host and the words of its path."""
         if not LINK.fullmatch(value):
             return self._blank(value)
         return self._link(value, lambda _name, _text: True)
@@ -213,13 +213,17 @@ class Scrubber:
         )
 
     def _blank(self, secret: str) -> str:
-        """The same for the same secret: its prefix and punctuation, then zeros and a number."""
+        """Returns the replacement of a secret: its prefix and punctuation, with zeros and a number.
+        Equal secrets have equal replacements."""
         known = secret in self._masks or secret in self._values.values()
         if not secret or known or _is_blank(secret):
             return secret
         if secret in self._values:
             return self._values[secret]
-        for real, mask in self._values.items():  # a secret with a mistake, such as a letter more
+        for (
+            real,
+            mask,
+        ) in self._values.items():  # a secret with a typing error, such as an extra letter
             if mask in self._masks and real in secret:
                 return secret.replace(real, mask)
         if any(len(mask) >= KNOWN and mask in secret for mask in self._masks):
@@ -240,7 +244,7 @@ class Scrubber:
 
 
 _PREFIX = re.compile(r"([a-z]{2,10}_)?(.*)", re.DOTALL)
-"""A prefix such as `invkey_` says what kind of secret it is, and nothing of the secret."""
+"""A prefix such as `invkey_` names the kind of the secret and is kept."""
 
 
 def _blank(secret: str, number: int) -> str:
@@ -261,5 +265,5 @@ def _split(secret: str) -> tuple[str, str]:
     found = _PREFIX.fullmatch(secret)
     assert found is not None  # it fits everything
     prefix, rest = found[1] or "", found[2]
-    # where more underscores follow, the first part may belong to the secret itself
+    # If more underscores follow, the first part may belong to the secret itself.
     return ("", secret) if "_" in rest else (prefix, rest)
