@@ -65,8 +65,8 @@ def main() -> int:
 
 def _as_data(report: Report) -> dict[str, Any]:
     data = asdict(report)
-    for target, told in zip(report.targets, data["targets"], strict=True):
-        told["met"] = target.met
+    for target, row in zip(report.targets, data["targets"], strict=True):
+        row["met"] = target.met
     return data
 
 

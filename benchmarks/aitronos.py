@@ -1,9 +1,9 @@
-"""Aitronos for benchmarks: what its sandbox answers, told again as fast as can be.
+"""Aitronos for benchmarks: replays the answers of its sandbox as fast as possible.
 
 The sandbox is asked once for each request that the verbs make; from then on a server answers that
 only looks up bytes. So guestlist, bare HTTP clients and the official SDK get the sandbox's own
 answers, and none of them waits for it. Every call is about another address, as a user's calls are;
-the server does not tell them apart.
+the server does not distinguish them.
 """
 
 from __future__ import annotations

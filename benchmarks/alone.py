@@ -28,27 +28,27 @@ class Alone:
 
 
 def alone(module: str, *arguments: str, expected: int) -> Alone:
-    """Runs a module whose main part is `tell`.
+    """Runs a module whose main part is `report_usage`.
 
     Args:
         expected: how many it has to find or to do.
     """
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    told = json.loads(done.stdout)
-    if told["done"] != expected:
-        raise AssertionError(f"{module} {arguments[0]}: {told['done']} of {expected}")
-    return Alone(told["cpu"] / expected, told["wall"] / expected, told["peak"])
+    usage = json.loads(done.stdout)
+    if usage["done"] != expected:
+        raise AssertionError(f"{module} {arguments[0]}: {usage['done']} of {expected}")
+    return Alone(usage["cpu"] / expected, usage["wall"] / expected, usage["peak"])
 
 
-def tell(work: Iterator[int]) -> None:
+def report_usage(work: Iterator[int]) -> None:
     """Does the work, and prints what it took.
 
     Args:
         work: gives 0 once everything is ready, then how many it found or did.
     """
     next(work)
-    gc.collect()  # of what was loaded: it would count for whoever has little to do
+    gc.collect()  # Collected first: garbage from loading would distort short measurements.
     cpu, wall = time.process_time(), time.perf_counter()
     done = next(work)
     took = time.process_time() - cpu, time.perf_counter() - wall

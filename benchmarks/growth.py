@@ -10,7 +10,7 @@ from random import Random
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from benchmarks.alone import Alone, alone, tell
+from benchmarks.alone import Alone, alone, report_usage
 from benchmarks.listing import INVITED, KEY, SIZES, Unpaced, member_email, readings, site
 from benchmarks.measure import MILLION, Figure, scaled
 from benchmarks.report import Cell, Chart, Report, Table, Target
@@ -178,4 +178,4 @@ def _table(title: str, figures: dict[str, dict[int, Figure]]) -> Table:
 
 
 if __name__ == "__main__":
-    tell(WORK[sys.argv[1]](*sys.argv[2:]))
+    report_usage(WORK[sys.argv[1]](*sys.argv[2:]))

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from benchmarks.alone import Alone, alone, tell
+from benchmarks.alone import Alone, alone, report_usage
 from benchmarks.measure import Figure, scaled
 from benchmarks.parsing import invite
 from benchmarks.report import Chart, Report, Table, Target
@@ -58,8 +58,8 @@ def _user(number: int) -> dict[str, Any]:
 
 
 def site(people: int) -> Site:
-    """Pages of so many members, and of the invitations that belong to so many; whoever is invited
-    besides is told so and not kept."""
+    """Returns a service with this number of members and their invitations. New invitations are
+    answered, and not stored."""
     users = _pages("users", [_user(number) for number in range(PAGE)], people)
     invites = _pages("invites", [invite(number) for number in range(PAGE)], people // INVITED)
 
@@ -75,22 +75,22 @@ def site(people: int) -> Site:
 
 
 def _pages(name: str, records: list[dict[str, Any]], total: int) -> Callable[[int], bytes]:
-    """The pages of one list; all are alike but for a few digits of the ids and addresses."""
+    """Returns the pages of one list. They differ only in a few digits of ids and addresses."""
     texts = [json.dumps(record, separators=(",", ":")) for record in records[:total]]
     body = f'{{"{name}":[{",".join(texts)}],"meta":{{"total":{total},"links":{{"next":"NEXT"}}}}}}'
 
     def page(cursor: int) -> bytes:
         following = cursor + PAGE
-        told = str(following) if following < total else ""
+        cursor_text = str(following) if following < total else ""
         unique = body.replace("b839-000000", f"b839-{cursor // PAGE:06d}")
         unique = unique.replace(".0000", f".{cursor // PAGE:04d}")
-        return answer(200, unique.replace("NEXT", told).encode())
+        return answer(200, unique.replace("NEXT", cursor_text).encode())
 
     return page
 
 
 def member_email(number: int) -> str:
-    """The address of a member, counted from 0."""
+    """Returns the address of a member, counted from 0."""
     return f"member.{number // PAGE:04d}{number % PAGE:03d}@example.com"
 
 
@@ -98,13 +98,13 @@ _INVITED = json.dumps(invite(0)).encode().partition(invite(0)["email_invited"].e
 
 
 def invited(body: bytes) -> bytes:
-    """What Vultr answers to whoever invites somebody."""
+    """Returns Vultr's answer to an invitation."""
     email: str = json.loads(body)["email_invited"]
     return answer(201, _INVITED[0] + email.encode() + _INVITED[2])
 
 
 def read_ours(base_url: str) -> Iterator[int]:
-    """How many records there are, read with guestlist; first of all 0, when everything is ready."""
+    """Yields 0 when everything is ready, then the number of records that guestlist has read."""
     account = Unpaced(base_url=base_url, api_key=KEY, organization_id=None)
     with Guestlist({"vultr": account}) as guests:
         next(guests.members())
@@ -203,4 +203,4 @@ def _peak(readings: list[Alone]) -> Figure:
 
 
 if __name__ == "__main__":
-    tell(READERS[sys.argv[1]](sys.argv[2]))
+    report_usage(READERS[sys.argv[1]](sys.argv[2]))

@@ -51,10 +51,10 @@ def serving(site: Site, *, delay: float = 0.0) -> Iterator[str]:
         process.join()
 
 
-def _serve(site: Site, delay: float, told: Connection) -> None:
+def _serve(site: Site, delay: float, parent: Connection) -> None:
     os.sched_setaffinity(0, {CORES[-1]})
     listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
-    told.send(listening.getsockname()[1])
+    parent.send(listening.getsockname()[1])
     _Server(listening, site, delay).run()
 
 

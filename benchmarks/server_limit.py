@@ -60,7 +60,7 @@ def measure() -> Report:
 def _wrk(url: str) -> Figure | None:
     if shutil.which("wrk") is None:
         return None
-    told = []
+    rates = []
     for _ in range(3):
         done = subprocess.run(
             ["wrk", "-t1", "-c64", "-d2", url], check=True, capture_output=True, text=True
@@ -68,5 +68,5 @@ def _wrk(url: str) -> Figure | None:
         found = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
         if found is None or "Non-2xx" in done.stdout:
             raise RuntimeError(f"wrk says: {done.stdout}")
-        told.append(float(found[1]))
-    return Figure.of(told, "/s")
+        rates.append(float(found[1]))
+    return Figure.of(rates, "/s")

@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.alone import alone, tell
+from benchmarks.alone import alone, report_usage
 from guestlist.roster.file import read_roster
 
 ROSTER = """
@@ -48,6 +48,6 @@ def _measure(rows: int) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--read"]:
-        tell(_read(sys.argv[2]))
+        report_usage(_read(sys.argv[2]))
     else:
         _measure(int(sys.argv[1]) if sys.argv[1:] else 1_000_000)

@@ -59,7 +59,7 @@ class Newcomer:
         self.environment.pop("PYTEST_ADDOPTS", None)
 
     def follow(self, text: str) -> str:
-        """Does all of it, and returns the text with what was really printed."""
+        """Follows the tutorial. Returns the text with the real outputs."""
         return BLOCK.sub(self._block, text)
 
     def _block(self, match: re.Match[str]) -> str:
@@ -67,7 +67,7 @@ class Newcomer:
         if kind == "python":
             self._write(block)
         elif kind == "pycon":
-            self._say(block)
+            self._check_session(block)
         else:
             block = "".join(self._run(*part) for part in commands(block))
         return f"```{kind}\n{block}```"
@@ -85,15 +85,15 @@ class Newcomer:
             text = without(text, name)
         path.write_text(merged(text, code) if code else text, "utf-8")
 
-    def _say(self, block: str) -> None:
+    def _check_session(self, block: str) -> None:
         path = self.home / "session.txt"
         path.write_text(block, "utf-8")
         options = ("-o", "ELLIPSIS", "-o", "NORMALIZE_WHITESPACE")
-        told = self._output([sys.executable, "-m", "doctest", *options, str(path)])
-        if told:
-            raise AssertionError(told)
+        errors = self._output([sys.executable, "-m", "doctest", *options, str(path)])
+        if errors:
+            raise AssertionError(errors)
 
-    def _run(self, command: str, told: str) -> str:
+    def _run(self, command: str, expected: str) -> str:
         shown = f"$ {command}\n"
         if command.startswith("cd "):
             self.folder /= command.removeprefix("cd ")
@@ -101,10 +101,10 @@ class Newcomer:
         if command.startswith("pip install") and not self.pip:
             self._install()
             return shown
-        came = self._output(["bash", "-c", command])
-        if not told and command.startswith("pip install"):
+        printed = self._output(["bash", "-c", command])
+        if not expected and command.startswith("pip install"):
             return shown
-        return shown + (told if alike(told, came) else came)
+        return shown + (expected if alike(expected, printed) else printed)
 
     def _output(self, command: list[str]) -> str:
         done = subprocess.run(
@@ -124,7 +124,7 @@ class Newcomer:
         name, version = project["name"], project["version"]
         place = self.home / "installed" / f"{name.replace('-', '_')}-{version}.dist-info"
         place.mkdir(parents=True)
-        told = [
+        metadata = [
             ("Metadata-Version", "2.4"),
             ("Name", name),
             ("Version", version),
@@ -133,7 +133,7 @@ class Newcomer:
             *(("Requires-Dist", other) for other in project["dependencies"]),
             ("Description-Content-Type", "text/markdown"),
         ]
-        (place / "METADATA").write_text("".join(f"{key}: {value}\n" for key, value in told))
+        (place / "METADATA").write_text("".join(f"{key}: {value}\n" for key, value in metadata))
         lines = []
         for group, entries in project["entry-points"].items():
             lines += [f"[{group}]", *(f"{key} = {value}" for key, value in entries.items())]
@@ -143,18 +143,18 @@ class Newcomer:
 
 
 def commands(block: str) -> Iterator[tuple[str, str]]:
-    """The commands of a block of the console, each with what it is said to print."""
+    """Yields the commands of a console block, each with its documented output."""
     for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-        command, _, told = part.partition("\n")
-        yield command, told
+        command, _, expected = part.partition("\n")
+        yield command, expected
 
 
-def alike(told: str, came: str) -> bool:
-    """Whether that was printed, as far as it is told and can be the same twice."""
-    pattern = re.escape(VARYING.sub("#", told))
+def alike(expected: str, printed: str) -> bool:
+    """Returns whether an output is as documented, apart from text that varies or is left out."""
+    pattern = re.escape(VARYING.sub("#", expected))
     pattern = re.sub(r"^\\\.\\\.\\\.\\\n", r"(?:.*\\n)*?", pattern, flags=re.MULTILINE)
     pattern = pattern.replace(re.escape(" ... "), " .* ")
-    return re.fullmatch(pattern, VARYING.sub("#", came)) is not None
+    return re.fullmatch(pattern, VARYING.sub("#", printed)) is not None
 
 
 # ---------------------------------------------------------------------------- editing a file
@@ -244,10 +244,10 @@ def _put(text: str, name: str, chunk: list[str], *, inside: bool, after: str, ga
     return "\n".join(lines) + "\n"
 
 
-def difference(told: str, came: str) -> str:
-    """What the document tells and what came, where they differ."""
-    lines = (told.splitlines(keepends=True), came.splitlines(keepends=True))
-    return "".join(unified_diff(*lines, "told", "came"))
+def difference(documented: str, actual: str) -> str:
+    """Returns the differences as a unified diff."""
+    lines = (documented.splitlines(keepends=True), actual.splitlines(keepends=True))
+    return "".join(unified_diff(*lines, "documented", "actual"))
 
 
 def main(arguments: list[str]) -> int:
@@ -258,7 +258,7 @@ def main(arguments: list[str]) -> int:
         DOCUMENT.write_text(made, "utf-8")
         return 0
     sys.stderr.writelines(
-        unified_diff(text.splitlines(True), made.splitlines(True), "told", "came")
+        unified_diff(text.splitlines(True), made.splitlines(True), "documented", "actual")
     )
     return int(made != text)
 

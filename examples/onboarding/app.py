@@ -99,7 +99,7 @@ async def explain(request: Request, error: Exception) -> Response:
     elif error.happened:
         status = 202  # it was done; what came back could not be read
     elif error.happened is None:
-        status = 504  # nobody knows. The same request is safe: it looks before it sends
+        status = 504  # Unknown. Repeating the request is safe: it looks before it sends.
     elif isinstance(error, Conflict):
         status = 409
     else:

@@ -102,7 +102,7 @@ class Team:
         return JSONResponse({"outcome": result.outcome, "guest": row}, 201)
 
     async def _invite(self, email: str, account: str) -> InviteResult:
-        """Whoever is invited or in already stays so: the button may be pressed twice."""
+        """People who are invited or members already stay so: the button may be pressed twice."""
         account_guests = self._guests.account(account)
         role = ROLES.get(self._guests.accounts[account].name)
         return await account_guests.invite(email, role=role)
@@ -126,7 +126,8 @@ class Team:
 
 
 async def explain(request: Request, error: Exception) -> Response:
-    """The service's trouble is not the caller's: the status tells whose turn it is."""
+    """Maps errors to HTTP statuses: 4xx if the caller can correct them, 5xx if the service
+    failed."""
     assert isinstance(error, GuestlistError)
     if isinstance(error, CallerMistake):
         status = 422

@@ -241,7 +241,7 @@ JOINED = """
 
 
 def test_moments_that_are_not_read_are_found(told: Told) -> None:
-    said = told(FORGETFUL, "test_moments_that_are_told", odd=JOINED)
+    said = told(FORGETFUL, "test_dates_in_answers", odd=JOINED)
 
     assert told.outcomes["failed"] == 2
     assert "expected:  expires_at = 2026-05-11T09:15:00+00:00 in a field of the invitation" in said
@@ -259,7 +259,7 @@ LASTING = """
 
 
 def test_a_duration_that_is_not_read_is_found(told: Told) -> None:
-    said = told(FORGETFUL, "test_moments_that_are_told and get_invitation", odd=LASTING)
+    said = told(FORGETFUL, "test_dates_in_answers and get_invitation", odd=LASTING)
 
     assert "expected:  an expires_at, because of expires_in = 604800" in said
 

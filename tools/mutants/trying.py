@@ -77,7 +77,7 @@ def confine() -> None:
 
 
 def load_and_try(mutant: Mutant, first: list[str], answer: Connection) -> None:
-    """Loads the mutant, runs the suite on it, and tells which test found it."""
+    """Loads the mutant, runs the suite on it, and returns which test found it."""
     confine()
     sys.dont_write_bytecode = True
     with tempfile.TemporaryDirectory() as folder:
@@ -101,7 +101,7 @@ class Bench:
         items = session.items
 
         def change_and_try(mutant: Mutant, first: list[str], answer: Connection) -> None:
-            """Exchanges functions, runs the suite, and tells which test failed."""
+            """Exchanges functions, runs the suite, and returns which test failed."""
             confine()
             for name, code in (changed_functions(mutant) or {}).items():
                 function(mutant, name).__code__ = code

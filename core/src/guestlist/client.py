@@ -362,21 +362,21 @@ def _checked(accounts: Mapping[str, Provider]) -> dict[str, Provider]:
 
 @dataclass(frozen=True)
 class _Watchers:
-    """All who are told every event; false while there is nobody."""
+    """Passes each event to all listeners. False if there are none."""
 
-    told: tuple[Callable[[Event], None], ...]
+    listeners: tuple[Callable[[Event], None], ...]
     spans: Telemetry
 
     def __bool__(self) -> bool:
-        return bool(self.told) or self.spans.wanted
+        return bool(self.listeners) or self.spans.wanted
 
     def __call__(self, event: Event) -> None:
-        """Tells every one of them.
+        """Calls every listener.
 
         Raises:
-            Exception: the first that one of them has raised.
+            Exception: the first exception that a listener raised.
         """
-        watchers: list[Callable[[Event], None]] = [*self.told]
+        watchers: list[Callable[[Event], None]] = [*self.listeners]
         if self.spans.wanted:
             watchers.append(self.spans)
         troubles: list[Exception] = []

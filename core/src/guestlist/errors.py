@@ -114,13 +114,13 @@ class GuestlistError(Exception):
         """The message with account, address and details on one line, without the hint."""
         where = f"{self.account}: " if self.account else ""
         about = f" ({self.email})" if self.email and self.email not in self.message else ""
-        told = [
+        parts = [
             f"HTTP {self.status}" if self.status else "",
             f"code {self.code}" if self.code and self.code not in self.message else "",
             f"request id {self.request_id}" if self.request_id else "",
             *self._particulars(),
         ]
-        details = ", ".join(part for part in told if part)
+        details = ", ".join(part for part in parts if part)
         line = f"{where}{self.message}{about}" + (f" [{details}]" if details else "")
         return " ".join(map(_shortened, line.split()))
 
@@ -153,8 +153,8 @@ class GuestlistError(Exception):
             "waited": round(self.waited, 3),
             "budget": self.budget,
         }
-        told = {name: value for name, value in facts.items() if value not in (None, "", 0)}
-        return {**told, "happened": self.happened}
+        known = {name: value for name, value in facts.items() if value not in (None, "", 0)}
+        return {**known, "happened": self.happened}
 
 
 def in_time_units(seconds: float) -> str:
@@ -375,7 +375,7 @@ class _GaveUp(GuestlistError):
 class ServiceTrouble(_GaveUp):
     """The service gave no proper answer.
 
-    The same call may succeed later. `happened` tells whether the request took effect.
+    The same call may succeed later. `happened` states whether the request took effect.
     """
 
 

@@ -74,7 +74,7 @@ class Event:
         EventName(self.name)  # raises ValueError for any other text
 
     def __str__(self) -> str:
-        told = (
+        parts = (
             self.email,
             f"{self.method} {self.path}" if self.method else None,
             str(self.status) if self.status else None,
@@ -84,4 +84,4 @@ class Event:
             f"retry after {in_time_units(self.retry_after)}" if self.retry_after else None,
             self.detail,
         )
-        return f"{self.account}: {self.name} " + ", ".join(part for part in told if part)
+        return f"{self.account}: {self.name} " + ", ".join(part for part in parts if part)

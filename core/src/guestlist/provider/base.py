@@ -124,7 +124,7 @@ class Provider(BaseModel):
     """The roles with which a person administers the organization, such as
     `frozenset({"owner", "admin"})`, as far as the service documents them: the id or the name of a
     role of the kind `role`, and `kind:name` or `kind:id` for other kinds. Empty if that is not
-    known. Then guestlist reports no one as an administrator, and says that it cannot tell."""
+    known. Then guestlist reports no one as an administrator, and states why."""
     organization_settings: ClassVar[tuple[str, ...]] = ()
     """The names of the settings that identify the organization within the service, such as
     `("organization_id",)`. Two accounts that agree in them and in `base_url` are the same

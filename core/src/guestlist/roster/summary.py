@@ -80,8 +80,8 @@ class Summary(Model):
 
 def fingerprint(provider: Provider) -> str:
     """Returns a text that identifies an account by its provider and settings, without secrets."""
-    told = f"{provider.name} {provider.model_dump_json()}"
-    return f"{provider.name}:{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+    text = f"{provider.name} {provider.model_dump_json()}"
+    return f"{provider.name}:{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def over(

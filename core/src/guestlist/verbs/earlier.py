@@ -21,7 +21,7 @@ def settle_earlier(call: Call, action: str, *, retry_unknown: bool = False) -> S
 
     Args:
         action: `invite`, or `resend` or `replace`, with which the caller asks for another email.
-        retry_unknown: whether to send although no lookup can tell if an earlier email was sent.
+        retry_unknown: whether to send even if it is unknown whether an earlier email was sent.
 
     Returns:
         The guest, if the earlier call was about the same action and took effect.

@@ -69,7 +69,7 @@ class Pages(Generic[T]):
             items = [item for id, item in zip(ids, items, strict=True) if id not in before]
         mark = hash(tuple(ids))
         repeated = mark in self._seen and not page.moved
-        if any(ids):  # pages whose records have no id cannot be told apart
+        if any(ids):  # Pages whose records have no id cannot be distinguished.
             self._seen.add(mark)
         self._before = ids
         self._cursor = page.next
@@ -307,7 +307,7 @@ class Items(Iterator[T]):
 
     Attributes:
         problems: the records read so far that could not be parsed. Such a record may be about a
-            person who seems to be missing: `problem.may_be(email_key(address))` tells.
+            person who seems to be missing: check `problem.may_be(email_key(address))`.
     """
 
     def __init__(self, walk: Walk[T], items: Generator[T]) -> None:

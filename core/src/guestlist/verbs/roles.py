@@ -100,7 +100,7 @@ def unassign_role(
 def access(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps[Access]:
     """Returns the roles that a member effectively holds, directly and through other roles.
 
-    The result also tells whether they permit anything, and explains what is missing if not.
+    The result also states whether they permit anything, and explains what is missing if not.
 
     Args:
         who: an address, the id of a member, or a value that guestlist returned.

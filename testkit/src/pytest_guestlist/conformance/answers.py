@@ -28,10 +28,10 @@ WRONG_VALUES: tuple[Any, ...] = (None, {"x": 1}, 7, "", True, [], {}, ["x"], "\x
 """Wrong values of a field. If the first two change nothing, the field is not read."""
 
 NOT_WORDS: tuple[Any, ...] = (None, 0, [], {})
-"""What a state may be that is not told in a word."""
+"""Wrong values for a state that should be a word."""
 
 STATUS_NAME = re.compile(r"(?i)(?:invit\w*?_?)?(?:status|state)(?:_full)?")
-"""Names of fields that tell where an invitation stands."""
+"""Names of fields that contain the state of an invitation."""
 
 MOMENT_NAME: dict[type, re.Pattern[str]] = {
     Invitation: re.compile(
@@ -39,7 +39,7 @@ MOMENT_NAME: dict[type, re.Pattern[str]] = {
     ),
     Member: re.compile(r"(?i).*(?:joined|member_?since).*"),
 }
-"""Names of fields that tell of an invitation or member what guestlist has a field for."""
+"""Names of fields with dates of invitations and members for which guestlist has a field."""
 
 SECOND = timedelta(seconds=1)
 
@@ -48,7 +48,7 @@ UNKNOWN_WORD = "zugzwang"
 
 
 class Answers(Rules):
-    """Not JSON, cut off, of another shape, with words that nobody knows."""
+    """Answers that are not JSON, truncated, of another shape, or with unknown words."""
 
     def test_unreadable_answer(self, walkthrough: Walkthrough, operation: str) -> None:
         """An answer that is not JSON raises MalformedResponse, unless nothing is read from it. It
@@ -127,7 +127,7 @@ class Answers(Rules):
             _expect_sane(sample, sample.replay(nth, mutation), nth, f"{_named(path)} is missing")
 
     def test_fields_that_are_new(self, walkthrough: Walkthrough, operation: str) -> None:
-        """Fields that nobody knows yet are ignored.
+        """Unknown fields are ignored.
 
         Likely cause: The reader refuses fields that it does not know, or takes all fields of a
         record for values.
@@ -147,8 +147,8 @@ class Answers(Rules):
     # ------------------------------------------------------------------ words
 
     def test_unknown_state_word(self, walkthrough: Walkthrough, invitation_operation: str) -> None:
-        """A state in a word that nobody knows is `unknown`, and the word is kept in `raw_state`;
-        it is never guessed, and never an error.
+        """An unknown word for a state becomes `unknown`, and `raw_state` contains the word. It is
+        never guessed, and never an error.
 
         Likely cause: The table of states has a default other than `State.UNKNOWN`, or is read with
         `[...]` instead of `.get(word, State.UNKNOWN)`.
@@ -174,7 +174,7 @@ class Answers(Rules):
                     look_at=_table(sample),
                 )
         if not known:
-            pytest.skip(f"{invitation_operation} tells no state in a word of the service")
+            pytest.skip(f"{invitation_operation} returns no state as a word of the service")
 
     def test_word_for_the_state_is_kept(
         self, walkthrough: Walkthrough, invitation_operation: str
@@ -203,7 +203,7 @@ class Answers(Rules):
     def test_state_that_is_no_word(
         self, walkthrough: Walkthrough, invitation_operation: str
     ) -> None:
-        """A state that is not told, or not in a word, is `unknown` or MalformedResponse: never
+        """A missing state, or one that is not a word, becomes `unknown` or MalformedResponse: never
         pending, and never accepted.
 
         Likely cause: The word is looked up before its type is checked, or a missing word counts as
@@ -233,7 +233,7 @@ class Answers(Rules):
                         look_at=_table(sample),
                     )
         if not known:
-            pytest.skip(f"{invitation_operation} tells no state in a word of the service")
+            pytest.skip(f"{invitation_operation} returns no state as a word of the service")
 
     # ------------------------------------------------------------------ dates
 
@@ -289,9 +289,9 @@ class Answers(Rules):
                         look_at=location_of(sample.provider, "invite"),
                     )
 
-    def test_moments_that_are_told_are_read(self, walkthrough: Walkthrough, operation: str) -> None:
-        """A moment that the service tells of an invitation or a member, such as its expiry, is in
-        one of the fields of what is returned.
+    def test_dates_in_answers_are_read(self, walkthrough: Walkthrough, operation: str) -> None:
+        """A date that the service gives for an invitation or a member, such as the expiry, is in
+        one of the fields of the returned value.
 
         Likely cause: The reader does not use this field, or a field of another name.
         """
@@ -367,7 +367,7 @@ def _named(path: tuple[str | int, ...]) -> str:
 def _fields(
     walkthrough: Walkthrough, operation: str
 ) -> list[tuple[Sample, int, tuple[str | int, ...]]]:
-    """Every place in every answer of an operation; of long lists only the first two records."""
+    """Returns every field of the answers of an operation; of lists only the first two records."""
     found, seen = [], set[tuple[int, bytes]]()
     for sample in samples_of(walkthrough, operation):
         for nth, (_, answer) in enumerate(sample.played):
@@ -395,7 +395,7 @@ def _invitations(value: Any) -> list[Invitation]:
 def _with_state_word(
     walkthrough: Walkthrough, operation: str
 ) -> Iterator[tuple[Sample, Invitation]]:
-    """The samples with the invitations whose state is told in a word of the service."""
+    """Yields samples with their invitations whose state is a word of the service."""
     for sample in samples_of(walkthrough, operation):
         for invitation in _invitations(sample.value):
             if invitation.raw_state is not None:
@@ -403,7 +403,7 @@ def _with_state_word(
 
 
 def _reported_moments(sample: Sample, one: Any) -> dict[str, datetime]:
-    """The moments that an answer tells of a value, by their names."""
+    """Returns the dates in an answer about a value, by the names of their fields."""
     names = MOMENT_NAME.get(type(one))
     found = {
         name: mutations.parse_any_moment(value)
@@ -414,7 +414,7 @@ def _reported_moments(sample: Sample, one: Any) -> dict[str, datetime]:
 
 
 def _record_of(sample: Sample, one: Any) -> dict[str, Any]:
-    """The record of a value in the last answer that has it, found by its id."""
+    """Returns the record of a value from the last answer that contains its id."""
     for _, answer in reversed(sample.played):
         body = mutations.json_of(answer)
         for record in (body, *(inner for _, inner in mutations.nodes(body))):
@@ -424,7 +424,7 @@ def _record_of(sample: Sample, one: Any) -> dict[str, Any]:
 
 
 def _is_duration(name: str, value: Any) -> bool:
-    """Whether a field tells for how long an invitation lasts: `expires_in`."""
+    """Returns whether a field is the lifetime of an invitation, such as `expires_in`."""
     match = re.fullmatch(r"(?i)expires?_?in(?:_?(?:s|secs|seconds))?", name)
     return bool(match) and isinstance(value, int | float) and value > 0
 

@@ -1,4 +1,4 @@
-"""Sending to an application in this process."""
+"""A wire to an application in this process."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pytest_guestlist.calling import call
 
 
 class ApplicationWire:
-    """Hands requests to a service of the sandbox, which never suspends."""
+    """Sends requests to a service of the sandbox in this process."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
 
     def send(self, outgoing: Outgoing) -> Response:
-        """What the service answers."""
+        """Returns the answer of the service."""
         return call(self._service, outgoing)
 
     def close(self) -> None:
-        """Nothing was opened."""
+        """Does nothing, because nothing was opened."""

@@ -1,4 +1,4 @@
-"""Clients that send through a wire of the suite, and accounts that note what is asked for."""
+"""Clients that send through a wire of the suite, and accounts that record requests."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ ACCOUNT = "suite"
 """The name of the account in every test."""
 
 PATIENT = Budget(total=3600.0)
-"""Virtual seconds: nothing that a test is about ends for lack of time."""
+"""A budget in virtual time that no test exhausts."""
 
 
 class Spy(Account):
-    """An account that notes what its provider asks for."""
+    """An account that records the requests of its provider."""
 
     requests: list[tuple[Request, Outgoing]]
 
@@ -34,7 +34,7 @@ class Spy(Account):
 
 
 def spy_on(provider: Provider, clock: Clock, watch: Callable[[Event], None] | None = None) -> Spy:
-    """An account with that provider that notes what it asks for."""
+    """Returns an account with this provider that records its requests."""
     spy = Spy(ACCOUNT, provider, clock, watch)
     spy.requests = []
     return spy
@@ -59,7 +59,7 @@ def keep_token(spy: Spy, token: Token | None = None) -> None:
 
 
 class WiredGuestlist(Guestlist):
-    """The client, sending through a wire of ours.
+    """A client that sends through a wire of the suite.
 
     If the service does not show the addresses of members, `login` returns the login of the person
     with an address, as a caller would know it.
@@ -110,7 +110,7 @@ class WiredGuestlist(Guestlist):
 
 
 class WiredAsyncGuestlist(AsyncGuestlist):
-    """The same for the async client."""
+    """An async client that sends through a wire of the suite."""
 
     def _start(self, http_client: Any, transport: Any) -> Callable[[str], None]:
         self._wire = AsyncWire(transport)  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""Rules about the answers that a service's documentation shows."""
+"""Rules about the example answers in a service's documentation."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Example:
     headers: Mapping[str, str] | Sequence[Mapping[str, str]] = field(default_factory=dict)
 
     def replies(self) -> list[Response]:
-        """The answers as they come."""
+        """Returns the answers in their order."""
         bodies = self.answers if self.several else [self.answers]
         statuses = [200] * (len(bodies) - 1) + [self.status]
         given = self.headers
@@ -83,7 +83,7 @@ ROLE = Role(id="r-1")
 
 
 def invented_arguments(kind: type[Provider], operation: str) -> tuple[Any, ...]:
-    """Arguments for an operation of the contract."""
+    """Returns arguments for an operation of the contract, about an invented person."""
     roles = (ROLE,) if kind.least_roles else ()
     known: dict[str, tuple[Any, ...]] = {
         "invite": (NewInvitation(email="ada@example.com", roles=roles),),
@@ -103,7 +103,7 @@ def invented_arguments(kind: type[Provider], operation: str) -> tuple[Any, ...]:
 
 
 class Documented(Rules):
-    """What the documentation shows.
+    """The answers in the documentation.
 
     Attributes:
         documented: the answers that the documentation shows, and what they mean: paste them here.
@@ -157,7 +157,7 @@ class Documented(Rules):
 
 
 def _differences(got: Any, means: Any, where: str = "") -> Iterator[str]:
-    """What should have come and did not."""
+    """Yields the differences between the expected and the returned value."""
     if isinstance(means, type):
         if not isinstance(got, means):
             yield means.__name__

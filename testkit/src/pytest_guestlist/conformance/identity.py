@@ -1,4 +1,4 @@
-"""Rules about what a provider says of itself."""
+"""Rules about the facts and settings of a provider."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Identity(Rules):
                 look_at=f"{provider_kind.__name__}.name",
             )
 
-    def test_title_and_docs_are_told(self, provider_kind: type[Provider]) -> None:
+    def test_title_and_docs_are_given(self, provider_kind: type[Provider]) -> None:
         """`title` is what people call the service, and `docs_url` leads to its documentation.
 
         Likely cause: `title` or `docs_url` is missing.
@@ -95,7 +95,7 @@ class Identity(Rules):
             )
 
     def test_nothing_is_left_of_the_template(self, provider_kind: type[Provider]) -> None:
-        """What `guestlist new-provider` has sketched is written, or deleted.
+        """Every sketch of `guestlist new-provider` has been written or deleted.
 
         Likely cause: The operation was not needed: delete it. Otherwise replace its body and its
         docstring.
@@ -109,7 +109,7 @@ class Identity(Rules):
             )
 
     def test_operations_have_names_of_the_contract(self, provider_kind: type[Provider]) -> None:
-        """What overrides an operation of the contract is marked with `@operation`.
+        """A method that overrides an operation of the contract is marked with `@operation`.
 
         Likely cause: `@operation` is missing.
         """
@@ -240,7 +240,7 @@ class Identity(Rules):
         for name, info in type(harness.provider).model_fields.items():
             if re.search(r"(?:key|token|secret|password)$", name) and not is_secret(info):
                 harness.report_finding(
-                    expected="secret=True", got="a setting for all to see", look_at=name
+                    expected="secret=True", got="a setting that is not secret", look_at=name
                 )
         headers = {**harness.provider.authorize()}
         others = _with_other_secrets(harness.provider)
@@ -249,7 +249,7 @@ class Identity(Rules):
                 report_finding(
                     expected=f"a secret setting in the header {header}; if it is the same for"
                     " everybody, it belongs into the property `headers`",
-                    got="a value in which no secret setting has a part",
+                    got="a value that no secret setting is part of",
                     look_at=location_of(harness.provider, "authorize"),
                 )
         if not headers:
@@ -310,8 +310,8 @@ class Identity(Rules):
     # ------------------------------------------------------------------ what is unsupported
 
     def test_missing_operation_is_unsupported(self, harness: Harness, missing: str) -> None:
-        """What is not offered raises Unsupported before anything is sent, and says who cannot do
-        what, and what to do instead.
+        """A missing operation raises Unsupported before anything is sent. The error names the
+        service, the operation, and what to do instead.
 
         Likely cause: `substitutes` has no sentence for the operation, or the class defines it
         without `@operation`.
@@ -352,8 +352,8 @@ class Identity(Rules):
             calls[missing_verb]()
 
     def test_role_that_cannot_be_invited_with(self, harness: Harness) -> None:
-        """Where an invitation takes no role, or not so many, that is said before anything is
-        sent; and an invitation without a role that it needs is refused in the same way.
+        """If an invitation takes no role, or fewer than given, an error is raised before anything
+        is sent. So is one for an invitation without a required role.
 
         Likely cause: `least_roles` or `most_roles` does not fit the service, or
         `substitutes['role']` is missing.
@@ -375,9 +375,9 @@ class Identity(Rules):
                 harness.guests.invite(harness.address("ada"))
         _untouched(harness, "invite")
 
-    def test_mail_that_cannot_be_suppressed(self, harness: Harness) -> None:
+    def test_email_that_cannot_be_suppressed(self, harness: Harness) -> None:
         """Without `can_suppress_email`, an invitation without an email is Unsupported; with it, no
-        mail is sent.
+        email is sent.
 
         Likely cause: `invite` ignores `new.send_email` although `can_suppress_email` is declared,
         or uses it although it is not.
@@ -391,7 +391,7 @@ class Identity(Rules):
         harness.check(
             harness.provider.can_suppress_email is (bodies[0] != bodies[1]),
             expected="can_suppress_email, exactly if `invite` uses `new.send_email`",
-            got=f"{harness.provider.can_suppress_email}; with and without a mail {bodies}",
+            got=f"{harness.provider.can_suppress_email}; with and without an email: {bodies}",
             look_at="can_suppress_email invite",
         )
         if not harness.provider.can_suppress_email:
@@ -405,7 +405,7 @@ class Identity(Rules):
             report_finding(expected="0 emails", got=f"{sent} emails", look_at=look_at)
 
     def _asked(self, harness: Harness, new: NewInvitation) -> list[str]:
-        """What `invite` sends to change something. It does not reach the service: looks do."""
+        """Returns the changing requests of `invite`, without sending them to the service."""
         wire = ReadOnlyWire(harness.wire, lambda: harness.spy.requests[-1][0].effect is Effect.READ)
         with suppress(GuestlistError):
             harness.run(harness.provider.invite(new), wire)
@@ -429,7 +429,7 @@ class Identity(Rules):
 
 
 def _with_other_secrets(provider: Provider) -> Mapping[str, str]:
-    """What `authorize` makes of other secrets; nothing, where it can make nothing of them."""
+    """Returns the headers that `authorize` makes of other secrets. Empty if they are invalid."""
     secret = [name for name, info in type(provider).model_fields.items() if is_secret(info)]
     changed = {name: f"{value}X" for name in secret if (value := getattr(provider, name))}
     try:
@@ -444,7 +444,7 @@ def _settings(harness: Harness) -> dict[str, Any]:
 
 
 def _complaint(kind: type[Provider], settings: dict[str, Any]) -> str:
-    """What is said of settings that cannot be."""
+    """Returns the error message for invalid settings."""
     try:
         return f"no error: {kind(**settings)!r}"
     except ConfigError as error:

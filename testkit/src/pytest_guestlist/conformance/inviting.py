@@ -27,7 +27,7 @@ TEXTS = (
     "https://zugzwang.example/",
     "zugzwang@example.com",
 )
-"""What the text of an option may have to be like."""
+"""Texts of several forms, because an option may require one of them."""
 
 
 class Inviting(Rules):
@@ -103,14 +103,14 @@ class Inviting(Rules):
         """
         one = harness.invitation("ada")
         if harness.provider.lifetime is None or "expires_at" in one.estimated:
-            pytest.skip("the service or the provider does not tell")
+            pytest.skip("the expiry is not given by the service, or `lifetime` not by the provider")
         if harness.provider.lifetime == NEVER:
             harness.check(
                 one.expires_at is None, expected="no expiry", got=one, look_at="lifetime invite"
             )
             return
         if one.created_at is None or one.expires_at is None:
-            pytest.skip("the service does not tell")
+            pytest.skip("the service does not give the dates")
         harness.check(
             abs(one.expires_at - one.created_at - harness.provider.lifetime) < HOUR,
             expected=harness.provider.lifetime,
@@ -157,7 +157,7 @@ class Inviting(Rules):
         )
 
     def test_several_roles(self, harness: Harness) -> None:
-        """Where an invitation takes several roles, all of them are offered, and held after it.
+        """If an invitation takes several roles, it offers all of them, and the member holds them.
 
         Likely cause: Only the first of `new.roles` is sent or read.
         """
@@ -211,7 +211,8 @@ class Inviting(Rules):
         )
 
     def test_invite_twice_is_once(self, harness: Harness) -> None:
-        """A second call invites nobody again: already invited or in, the same record, one mail.
+        """A second call does not invite again: already invited or a member, the same record, one
+        email.
 
         Likely cause: A look does not find the record, or finds another one.
         """
@@ -233,7 +234,7 @@ class Inviting(Rules):
 
     @pytest.mark.parametrize("way", ["upper case", "title case", "spaces"])
     def test_spelling_of_an_address(self, harness: Harness, way: str) -> None:
-        """However an address is spelt, it is one person: no second invitation, no second mail.
+        """All spellings of an address are one person: no second invitation, no second email.
 
         Likely cause: Addresses are compared as they are. Use `email_key`, or let guestlist search
         the list.
@@ -339,7 +340,7 @@ class Inviting(Rules):
         harness.expect_state(composed, harness.state_after_invite, look_at=look_at)
 
     def test_invite_a_member(self, harness: Harness) -> None:
-        """Inviting a member changes nothing: already a member, no mail.
+        """Inviting a member changes nothing: already a member, no email.
 
         Likely cause: The member is not found by the address, and the service invites members.
         """
@@ -432,8 +433,8 @@ class Inviting(Rules):
         )
 
     def test_conflict_on_creation_is_explained(self, harness: Harness) -> None:
-        """Where the service refuses a duplicate, that is Conflict: guestlist then looks, and does
-        not invite again. `refuses_duplicates` may only be true if it does.
+        """If the service refuses a duplicate, the error is Conflict: guestlist then looks it up,
+        and does not invite again. `refuses_duplicates` may be true only if the service refuses.
 
         Likely cause: `explain` does not turn the service's refusal of a duplicate into Conflict, or
         `refuses_duplicates` is declared although the service invites twice.
@@ -460,8 +461,8 @@ class Inviting(Rules):
                 look_at="refuses_duplicates",
             )
 
-    def test_result_of_invite_is_what_a_look_finds(self, harness: Harness) -> None:
-        """What `invite` returns and what a look finds afterwards is the same invitation.
+    def test_result_of_invite_is_what_a_lookup_finds(self, harness: Harness) -> None:
+        """`invite` and a lookup after it return the same invitation.
 
         Likely cause: `invite` and the look read different fields, or answers of different shapes,
         with the same code.
@@ -508,7 +509,7 @@ class Inviting(Rules):
                 harness.check(got == options, expected=options, got=got, look_at="copy_of")
 
     def test_text_option_is_sent(self, harness: Harness, text_option: str) -> None:
-        """What a caller writes into an option of an invitation goes to the service.
+        """The value of an option is sent to the service.
 
         Likely cause: `invite` does not use the option.
         """
@@ -534,7 +535,7 @@ class Inviting(Rules):
         pytest.skip(f"{text_option} takes none of {', '.join(TEXTS)}")
 
     def test_lost_answer_of_invite(self, harness: Harness) -> None:
-        """An invitation or member whose answer is lost is found by looking, and there is only one.
+        """If the answer is lost, a lookup finds the invitation or member, and there is only one.
 
         Likely cause: A look does not find the record, or its `created_at` is not the time of the
         request.

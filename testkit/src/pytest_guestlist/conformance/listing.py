@@ -36,10 +36,10 @@ from pytest_guestlist.conformance.wires import (
 )
 
 ALIKE = ("zoe.finn", "y.finn", "finn")
-"""People who are found when the last of them is searched for by a part of the address."""
+"""Names of which each contains the last one: a search for a part of an address finds all."""
 
 SIZES = (1, 2, 3, 4, 7)
-"""Of pages that the service is made to answer with."""
+"""Page sizes of the service's answers."""
 
 PEOPLE = ("ada", "bob", "cleo", "dan", "eve")
 
@@ -56,8 +56,7 @@ class Listing(Rules):
 
     @pytest.mark.parametrize("listing", LISTS)
     def test_pages_of_any_size(self, harness: Harness, listing: str) -> None:
-        """Whatever the size of the service's pages, a list holds everything once: with one page,
-        exactly a page, and many.
+        """A list contains every record once, whatever the size of the service's pages.
 
         Likely cause: The next page is not read, its cursor is computed from the size that was asked
         for instead of the records that came, or a boundary record is read twice.
@@ -79,7 +78,7 @@ class Listing(Rules):
 
     @pytest.mark.parametrize("size", [1, 3])
     def test_finding_reads_every_page(self, harness: Harness, size: int) -> None:
-        """Somebody on the last page is found like somebody on the first.
+        """A person on the last page is found like one on the first.
 
         Likely cause: `find_member` or `find_invitation` looks at the first page only. Use `every`,
         or leave it undefined.
@@ -127,7 +126,7 @@ class Listing(Rules):
         harness.wire.after = _always_the_first_page()
         harness.forget()
         try:
-            with suppress(MalformedResponse):  # that it cannot be read to its end is an end, too
+            with suppress(MalformedResponse):  # This error is an end, too.
                 harness.run(harness.provider.access(member))
         except EndlessCall as endless:
             _incomplete(harness.provider, "access", "an end", endless)
@@ -181,8 +180,7 @@ class Listing(Rules):
 
     @pytest.mark.parametrize("listing", LISTS)
     def test_unreadable_cursor_is_no_end(self, harness: Harness, listing: str) -> None:
-        """What tells where the next page is, in a shape that is not known, does not make a list
-        that has more pages look complete.
+        """A cursor of an unknown shape does not make an incomplete list look complete.
 
         Likely cause: A cursor of an unexpected type counts as none: `if cursor:`, or a default of
         `.get`. Raise `TypeError` for it.
@@ -252,7 +250,7 @@ class Listing(Rules):
         try:
             found = _listed(harness, listing)
         except MalformedResponse:
-            return  # guestlist says that the list cannot be read to its end
+            return  # guestlist reports that the list cannot be read completely
         except EndlessCall as endless:
             _incomplete(harness.provider, listing, "an end", endless)
         if len(found) != len(set(found)):
@@ -275,8 +273,8 @@ class Listing(Rules):
             _incomplete(harness.provider, finding, "an end", endless)
 
     def test_finding_takes_nobody_else(self, walkthrough: Walkthrough, finding: str) -> None:
-        """Where a record is found by searching a list, it is the right one that counts, not the
-        first: the service may ignore what it is asked for.
+        """A search in a list returns the matching record, not the first one: the service may ignore
+        the search parameters.
 
         Likely cause: The first record of the answer is taken without comparing its address or id.
         """
@@ -297,8 +295,8 @@ class Listing(Rules):
     def test_search_that_finds_others_for_ever(
         self, walkthrough: Walkthrough, finding: str
     ) -> None:
-        """A search ends, also where the service ignores the cursor, tells no total, and answers
-        with full pages of other people.
+        """A search ends even if the service ignores the cursor, gives no total, and answers with
+        full pages of other people.
 
         Likely cause: The search reads pages in a loop of its own, or takes a record without
         comparing it.
@@ -321,8 +319,7 @@ class Listing(Rules):
 
     @pytest.mark.parametrize("listing", LISTS)
     def test_more_than_asked_for(self, walkthrough: Walkthrough, listing: str) -> None:
-        """A service that ignores the size asked for, and sends everything at once, loses
-        nothing.
+        """No record is lost if the service ignores the page size and sends everything at once.
 
         Likely cause: The records are cut off at the size that was asked for.
         """
@@ -356,7 +353,7 @@ class Listing(Rules):
             if got != count and shown == 1:
                 _incomplete(sample.provider, sample.name, f"{count} {listing}", got)
 
-    def test_list_of_invitations_tells_who_is_pending(self, harness: Harness) -> None:
+    def test_list_of_invitations_contains_pending_people(self, harness: Harness) -> None:
         """A pending person is in the list of invitations, in that state.
 
         Likely cause: The list is filtered, or its records have another shape than a single
@@ -411,7 +408,7 @@ class Listing(Rules):
             if any(one.state is not state for one in listed):
                 _incomplete(harness.provider, "invitations", f"{address} is {state}", listed)
 
-    def test_roles_can_be_told_apart(self, harness: Harness) -> None:
+    def test_roles_can_be_distinguished(self, harness: Harness) -> None:
         """Every role has an id of its own within its kind, and a name that people know. Its kind
         is one of `role_kinds`.
 
@@ -445,8 +442,8 @@ class Listing(Rules):
         return samples_with_requests(walkthrough, listing)
 
     def _list_of(self, sample: Sample) -> int:
-        """Which of the answers of a list tells who is in it: the one that names the most of them;
-        of an empty list, the first that a size was asked for."""
+        """Returns the index of the answer with the records: the one that names most of them. For an
+        empty list, the first answer to a request with a page size."""
         named = [_naming(sample, mutations.json_of(answer)) for _, answer in sample.played]
         if any(named):
             return named.index(max(named))
@@ -455,7 +452,7 @@ class Listing(Rules):
 
 
 def _naming(sample: Sample, body: Any) -> int:
-    """How many of the values of a page the list of an answer names, by id or address."""
+    """Returns the number of values of a page that an answer names, by id or address."""
     path = mutations.list_describing(body, sample.value.items)
     return 0 if path is None else mutations.count_described(body, path, sample.value.items)
 
@@ -470,7 +467,7 @@ def _beside_records(pages: list[Any], records: list[Any]) -> list[mutations.Path
 
 
 def _listed(harness: Harness, listing: str) -> list[str]:
-    """Everything in a list, told apart: roles of two kinds may have one id."""
+    """Returns the items of a list as texts. Roles of two kinds may have one id."""
     found = getattr(harness.guests, listing)()
     return [f"{getattr(one, 'kind', '')} {one.id or one.email}" for one in found]
 
@@ -480,7 +477,7 @@ def _incomplete(provider: Provider, name: str, expected: object, got: object) ->
 
 
 def _always(mutation: Mutation) -> Callable[[Outgoing, Answer], Answer]:
-    """Plays a trick with every page of a list."""
+    """Returns a function that applies a mutation to every page of a list."""
 
     def changed(outgoing: Outgoing, answer: Answer) -> Answer:
         if isinstance(answer, Response) and page_size(outgoing) is not None:
@@ -491,7 +488,7 @@ def _always(mutation: Mutation) -> Callable[[Outgoing, Answer], Answer]:
 
 
 def _always_the_first_page() -> Callable[[Outgoing, Answer], Answer]:
-    """A service that ignores the cursor: a list is told by its path and what it is filtered by."""
+    """Returns a function that answers each list with its first page, as if cursors were ignored."""
     first: dict[object, Answer] = {}
 
     def answer_again(outgoing: Outgoing, answer: Answer) -> Answer:

@@ -47,7 +47,7 @@ class Membership(Rules):
         )
 
     def test_members_are_the_same_everywhere(self, harness: Harness) -> None:
-        """`members`, `find_member` and `get_member` tell the same of a member.
+        """`members`, `find_member` and `get_member` return the same member.
 
         Likely cause: The operations read members with different code, or from answers of different
         shapes. Use one reader.
@@ -195,7 +195,7 @@ class Membership(Rules):
         )
         self._keeps(harness, other, before, "unassign_role")
 
-    def test_assigning_replaces_as_told(self, harness: Harness) -> None:
+    def test_assigning_replaces_as_declared(self, harness: Harness) -> None:
         """A role that is assigned takes the place of the one held if its kind is one of
         `exclusive_kinds`; otherwise both are held.
 

@@ -1,4 +1,4 @@
-"""Tricks: what else a service might have answered."""
+"""Mutations: other answers that a service might give."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Path = tuple[str | int, ...]
 
 ERROR_TEXT = "the moon is in the way"
 ERROR_CODE = "MOON_IN_THE_WAY"
-"""What a service says with an error; the error has to pass it on."""
+"""Text and code of an error of the service; guestlist's error has to contain them."""
 
 ERROR_BODIES: dict[str, dict[str, Any]] = {
     "an error text": {"error": ERROR_TEXT},
@@ -36,10 +36,10 @@ UNREADABLE_BODIES: dict[str, bytes] = {
     "a web page": b"<!doctype html><title>Please wait</title>",
     "plain text": b"OK",
     "half a document": b'{"id": "7", "email": "ada@exam',
-    "bytes that are no text": b"\xff\xfe\x00{}",
+    "bytes that are not text": b"\xff\xfe\x00{}",
     "two documents": b"{}{}",
 }
-"""Bodies that are no JSON."""
+"""Bodies that are not JSON."""
 
 WRONG_SHAPES: dict[str, Any] = {
     "null": None,
@@ -51,28 +51,28 @@ WRONG_SHAPES: dict[str, Any] = {
     "an array of arrays": [[]],
     "an object with an unknown key": {"zzz": {"zzz": []}},
 }
-"""JSON of another shape than any answer has."""
+"""JSON of shapes that no answer has."""
 
 
 def respond_with(status: int, body: Any, headers: dict[str, str] | None = None) -> Mutation:
-    """The service answers that instead."""
+    """Returns a mutation that replaces the answer."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     all_headers = {"content-type": "application/json", **(headers or {})}
     return lambda _answer: Response(status, all_headers, content)
 
 
 def with_body(content: bytes) -> Mutation:
-    """The same status, and another body."""
+    """Returns a mutation that replaces the body and keeps the status."""
     return lambda answer: replace(answer, content=content)
 
 
 def fail_with(failure: Failure) -> Mutation:
-    """No complete answer comes."""
+    """Returns a mutation that replaces the answer by a failure."""
     return lambda _answer: failure
 
 
 def change_json(change: Callable[[Any], Any]) -> Mutation:
-    """The same answer, its JSON altered; an answer that is no JSON stays as it is."""
+    """Returns a mutation that alters the JSON of an answer. An answer that is not JSON stays."""
 
     def mutation(answer: Response) -> Response:
         try:
@@ -91,7 +91,7 @@ def changes(mutation: Mutation, answer: Response) -> bool:
 
 
 def json_of(answer: Response) -> Any:
-    """The JSON of an answer; None where it is none."""
+    """Returns the JSON of an answer. None if it is not JSON."""
     try:
         return json.loads(answer.content)
     except ValueError:
@@ -99,7 +99,7 @@ def json_of(answer: Response) -> Any:
 
 
 def scalars(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every value in a document that holds no other, with its place."""
+    """Yields path and value of each scalar in a document."""
     inner = value.items() if isinstance(value, dict) else enumerate(value)
     for key, one in inner:
         if isinstance(one, dict | list) and one:
@@ -109,7 +109,7 @@ def scalars(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def nodes(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every value in a document below its top, with its place."""
+    """Yields path and value of every node in a document except the top."""
     if isinstance(value, dict | list):
         inner = list(value.items() if isinstance(value, dict) else enumerate(value))
         for key, one in inner:
@@ -118,7 +118,7 @@ def nodes(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def with_value(value: Any, path: Path, new: Any) -> Any:
-    """The document with another value at a place."""
+    """Returns the document with another value at a path."""
     *before, last = path
     inner = value
     for step in before:
@@ -128,7 +128,7 @@ def with_value(value: Any, path: Path, new: Any) -> Any:
 
 
 def without(value: Any, path: Path) -> Any:
-    """The document without a place."""
+    """Returns the document without the value at a path."""
     *before, last = path
     inner = value
     for step in before:
@@ -138,7 +138,7 @@ def without(value: Any, path: Path) -> Any:
 
 
 def map_scalars(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Alters every leaf of a document."""
+    """Returns a function that applies `change` to every scalar of a document."""
 
     def walk(value: Any) -> Any:
         if isinstance(value, dict):
@@ -154,7 +154,7 @@ def map_scalars(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def parse_moment(value: Any) -> datetime | None:
-    """The moment that a text tells, if it is one with a date and a time."""
+    """Returns the datetime in a text. None if it has no date and time."""
     if not isinstance(value, str) or len(value) < 16 or value[4:5] != "-":
         return None
     try:
@@ -164,7 +164,7 @@ def parse_moment(value: Any) -> datetime | None:
 
 
 def parse_any_moment(value: Any) -> datetime | None:
-    """The moment that a value tells as a text, or in seconds or milliseconds since 1970."""
+    """Returns the datetime in a text, or in seconds or milliseconds since 1970. None for others."""
     at = parse_moment(value)
     if at is not None:
         return _aware(at)
@@ -176,7 +176,7 @@ def parse_any_moment(value: Any) -> datetime | None:
 
 
 EPOCHS = (1e9, 1e11)
-"""Between which a number is taken for the seconds of a moment; what is greater are milliseconds."""
+"""The range in which a number counts as seconds since 1970. Greater numbers are milliseconds."""
 
 
 def _aware(value: datetime) -> datetime:
@@ -195,11 +195,11 @@ DATE_FORMATS: dict[str, Callable[[datetime], str]] = {
     "a zone in the west": lambda at: at.astimezone(_zone(-8)).isoformat(),
     "microseconds": lambda at: at.astimezone(UTC).isoformat(timespec="microseconds"),
 }
-"""The ways in which services write the same moment."""
+"""The formats in which services write the same datetime."""
 
 
 def rewrite_dates(write: Callable[[datetime], str]) -> Mutation:
-    """Writes every moment of an answer in another way."""
+    """Returns a mutation that writes every datetime of an answer in another format."""
 
     def change(value: Any) -> Any:
         at = parse_moment(value)
@@ -276,7 +276,7 @@ def paths_outside(value: Any, records: Path) -> list[Path]:
 
 
 def with_wrong_type(value: Any, path: Path) -> Any:
-    """The document with a value of another kind at a place, which nothing can be made of."""
+    """Returns the document with a value of the wrong type at a path."""
     try:
         plain = not isinstance(value_at(value, path), dict | list)
     except LookupError:
@@ -285,14 +285,14 @@ def with_wrong_type(value: Any, path: Path) -> Any:
 
 
 def value_at(value: Any, path: Path) -> Any:
-    """The value at a place."""
+    """Returns the value at a path."""
     for step in path:
         value = value[step]
     return value
 
 
 def with_records(value: Any, path: Path, records: list[Any]) -> Any:
-    """The document with other records in its list, and a total that fits."""
+    """Returns the document with other records in its list, and a matching total."""
     count = len(value_at(value, path))
 
     def fit(one: Any) -> Any:
@@ -311,7 +311,7 @@ def with_records(value: Any, path: Path, records: list[Any]) -> Any:
 
 
 def as_another_person(record: Any, n: int) -> Any:
-    """A record of another person: every id and address in it is another."""
+    """Returns the record with other ids and addresses, as if of another person."""
     if isinstance(record, dict):
         return {
             key: f"{n}-{value}"
@@ -323,7 +323,7 @@ def as_another_person(record: Any, n: int) -> Any:
 
 
 def without_totals(value: Any) -> Any:
-    """The document without anything that says how long a list is."""
+    """Returns the document without totals and counts."""
     if isinstance(value, dict):
         return {
             key: without_totals(one)
@@ -334,7 +334,7 @@ def without_totals(value: Any) -> Any:
 
 
 def with_another_total(old: int, new: int) -> Mutation:
-    """Returns a trick that replaces a total in the body and in the headers of an answer."""
+    """Returns a mutation that replaces a total in the body and headers of an answer."""
     body = change_json(partial(with_total, old=old, new=new))
 
     def mutation(answer: Response) -> Answer:
@@ -348,7 +348,7 @@ def with_another_total(old: int, new: int) -> Mutation:
 
 
 def with_total(value: Any, old: int, new: int) -> Any:
-    """The document with another total in each place that has the old one."""
+    """Returns the document with another total wherever it has the old one."""
     if isinstance(value, dict):
         return {
             key: new

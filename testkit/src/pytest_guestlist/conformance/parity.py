@@ -1,4 +1,4 @@
-"""Rules about the two clients: sync and async callers get the same."""
+"""Rules about the two clients: sync and async callers get the same results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Parity(Rules):
     """The same calls through `Guestlist` and `AsyncGuestlist`."""
 
     def test_sync_and_async_give_equal_answers(self, harness: Harness) -> None:
-        """Every look has the same answer through the sync and the async client.
+        """Every reading call has the same result through the sync and the async client.
 
         Likely cause: The provider keeps something between two calls, or uses the machine's clock or
         random numbers.

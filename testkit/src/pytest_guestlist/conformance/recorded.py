@@ -1,8 +1,8 @@
-"""A setting that is recorded once and replayed ever after, without the service.
+"""Records a backend once, and replays it without the service.
 
-The exchanges go into cassettes, as those of applications do. What else a setting tells (how many
-emails came, whether somebody could accept, what it lacks, which addresses it gave) goes into
-`backend.json` beside them.
+Requests and answers are stored in cassettes. The other results of the backend (the number of
+emails, whether accepting was possible, skipped tests, addresses) are stored in `backend.json`
+beside them.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ RESULTS_FILE = "backend.json"
 
 @contextmanager
 def recording(folder: Path, name: str, backend: Backend, source: str) -> Iterator[Backend]:
-    """The setting of one test, recorded.
+    """Yields a backend for one test that records its results.
 
     Args:
-        folder: where the cassettes of the suite are.
-        name: of the test.
-        setting: the true one.
-        source: what is recorded against, for the first line of the file.
+        folder: the folder of the suite's cassettes.
+        name: the name of the test.
+        backend: the real backend.
+        source: the name of the recorded service, for the first line of the file.
     """
     path = folder / f"{name}.yaml"
     path.unlink(missing_ok=True)
@@ -56,12 +56,12 @@ def recording(folder: Path, name: str, backend: Backend, source: str) -> Iterato
 
 @contextmanager
 def replaying(folder: Path, name: str, kind: type[Provider]) -> Iterator[Backend]:
-    """The setting of one test, replayed.
+    """Yields the recorded backend of one test.
 
     Args:
-        folder: where the cassettes of the suite are.
-        name: of the test.
-        kind: the provider.
+        folder: the folder of the suite's cassettes.
+        name: the name of the test.
+        kind: the provider class.
     """
     path, recorded = folder / f"{name}.yaml", _read_results(folder)
     if name not in recorded:
@@ -84,7 +84,7 @@ def _read_results(folder: Path) -> dict[str, Any]:
 
 
 class _RecordingBackend(Backend):
-    """Passes on to the true setting, and notes what it tells."""
+    """Calls the real backend, and records its results."""
 
     def __init__(self, backend: Backend, cassette: Cassette) -> None:
         self._backend = backend
@@ -146,7 +146,7 @@ class _RecordingBackend(Backend):
 
 
 class _ReplayBackend(Backend):
-    """Tells what was results when the test was recorded."""
+    """Returns the recorded results."""
 
     def __init__(
         self,
@@ -206,32 +206,32 @@ class _ReplayBackend(Backend):
 
 
 class _RecordingWire:
-    """Passes on, and records."""
+    """Sends requests to the service, and records the answers."""
 
     def __init__(self, wire: Wire, cassette: Cassette) -> None:
         self._wire = wire
         self._cassette = cassette
 
     def send(self, outgoing: Outgoing) -> Answer:
-        """What the service answers."""
+        """Sends a request and returns the answer."""
         answer = self._wire.send(outgoing)
         if isinstance(answer, Response):
             self._cassette.note(outgoing, answer)
         return answer
 
     def close(self) -> None:
-        """Closes the true wire."""
+        """Closes the real wire."""
         close_wire(self._wire)
 
 
 class _ReplayWire:
-    """Answers from the cassette."""
+    """Answers requests from the cassette."""
 
     def __init__(self, cassette: Cassette | None) -> None:
         self._cassette = cassette
 
     def send(self, outgoing: Outgoing) -> Response:
-        """The recorded answer."""
+        """Returns the recorded answer to a request."""
         if self._cassette is None:
             raise UnrecordedRequest(
                 f"{outgoing.method} {outgoing.url} was not sent when it was recorded"

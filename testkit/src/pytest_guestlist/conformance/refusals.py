@@ -82,7 +82,7 @@ class Refusals(Rules):
                         _misjudged(sample, nth, replay, str(status), wanted)
 
     def test_words_of_the_service_are_passed_on(self, walkthrough: Walkthrough) -> None:
-        """An error tells the service's own words, whichever of the usual bodies they come in.
+        """An error contains the service's own text, in whichever of the usual bodies it comes.
 
         Likely cause: `explain` replaces the service's text. Call `super().explain(response)`, and
         pass `kind` and `hint` only.
@@ -95,8 +95,9 @@ class Refusals(Rules):
                     _misjudged(sample, 0, replay, f"422 with {shape}", wanted)
 
     def test_trouble_of_the_service(self, walkthrough: Walkthrough, operation: str) -> None:
-        """5xx for ever is ServiceUnavailable after some tries; for a request that creates it is
-        OutcomeUnknown after one, because nobody knows whether it has happened.
+        """Repeated 5xx raises ServiceUnavailable after some attempts. A request that creates
+        something raises OutcomeUnknown after one attempt, because it is unknown whether it took
+        effect.
 
         Likely cause: The flow catches the error, or `explain` returns another class for 5xx.
         """
@@ -172,7 +173,7 @@ class Refusals(Rules):
                     _misjudged(sample, 0, replay, f"429 with {how}", wanted)
 
     def test_too_many_requests_for_ever(self, walkthrough: Walkthrough) -> None:
-        """429 for ever is RateLimited, and it says when to come back.
+        """Repeated 429 raises RateLimited with `retry_after`.
 
         Likely cause: `explain` returns another class than RateLimited for 429, or drops
         `retry_after`.

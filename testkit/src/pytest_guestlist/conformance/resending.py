@@ -20,8 +20,8 @@ from pytest_guestlist.conformance.harness import HOUR, MINUTE, Harness
 class Resending(Rules):
     """`resend`."""
 
-    def test_resend_sends_another_mail(self, harness: Harness) -> None:
-        """A pending invitation is sent again: one more mail to that person, none to others, and
+    def test_resend_sends_another_email(self, harness: Harness) -> None:
+        """A pending invitation is sent again: one more email to that person, none to others, and
         the id stays, or the old invitation is named in `replaced`.
 
         Likely cause: The request is the wrong one (it only extends the invitation), or the returned
@@ -64,8 +64,8 @@ class Resending(Rules):
         )
         harness.expect_emails(one.email, 2, "resend")
 
-    def test_resend_moves_expiry_as_told(self, harness: Harness) -> None:
-        """Where `resend_moves_expiry`, a resend an hour later ends an hour later.
+    def test_resend_moves_expiry_as_declared(self, harness: Harness) -> None:
+        """With `resend_moves_expiry`, a resend an hour later moves the expiry by an hour.
 
         Likely cause: The service keeps the date: then do not declare `resend_moves_expiry`. Or
         `resend` returns the old record.
@@ -104,7 +104,7 @@ class Resending(Rules):
         self._pending(harness, "ada")
         harness.expire("ada")
         if harness.status("ada").invitation is None:
-            pytest.skip("the service does not tell of invitations that have expired")
+            pytest.skip("the service does not list expired invitations")
         result = harness.guests.resend(harness.address("ada"))
         one = result.guest.invitation
         harness.check(
@@ -157,7 +157,7 @@ class Resending(Rules):
 
     def test_lost_answer_of_resend(self, harness: Harness) -> None:
         """A resend whose answer is lost is settled by looking, or its outcome is unknown: there is
-        never a third mail.
+        never a third email.
 
         Likely cause: `resend_moves_expiry` is declared, and the date that a look finds afterwards
         has not moved; or the request is marked REPEATABLE and was sent again.

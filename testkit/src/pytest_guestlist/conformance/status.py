@@ -23,7 +23,7 @@ class StatusRules(Rules):
     """`status`: every state, and how it is known."""
 
     def test_nobody(self, harness: Harness) -> None:
-        """Of an address that the service does not know, the state is gone.
+        """The state of an address that the service does not know is gone.
 
         Likely cause: Looking for an address returns the record of somebody else, or NotFound is not
         caught where absence is an answer.
@@ -107,7 +107,7 @@ class StatusRules(Rules):
         """
         one = harness.invitation("ada")
         if one.expires_at is None:
-            pytest.skip("nobody knows when invitations expire here")
+            pytest.skip("the expiry of invitations is unknown")
         left = one.expires_at - harness.backend.clock.now()
         harness.backend.forward(left - MINUTE)
         before = harness.status("ada")

@@ -1,4 +1,4 @@
-"""Wires that stand between the exchange and a service: they note, alter and invent answers."""
+"""Wires between the exchange and a service that record, alter or invent answers."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from pytest_guestlist.conformance.finding import note_exchange
 
 Answer = Response | Failure
 Mutation = Callable[[Response], Answer]
-"""Makes another answer of one that came."""
+"""Returns another answer in place of a real one."""
 
 MAX_REQUESTS = 1000
-"""Requests after which one call is taken never to end."""
+"""The number of requests after which a call counts as endless."""
 
 
 class EndlessCall(Exception):
-    """A call sends requests for ever."""
+    """A call sends too many requests, and probably never ends."""
 
 
 class UnrecordedRequest(Exception):
-    """A call sends a request that the recorded run did not send: there is no answer to it."""
+    """A call sends a request that was not recorded, so there is no answer to it."""
 
 
 @dataclass
 class RecordingWire:
-    """Passes on and notes. `before` may alter a request, `after` an answer."""
+    """Sends requests and records them. `before` may alter a request, `after` an answer."""
 
     wire: Wire
     before: Callable[[Outgoing], Outgoing] | None = None
@@ -42,7 +42,7 @@ class RecordingWire:
         self.exchanges: list[tuple[Outgoing, Answer]] = []
 
     def send(self, outgoing: Outgoing) -> Answer:
-        """What the service answers."""
+        """Sends a request and returns the answer."""
         if len(self.exchanges) >= MAX_REQUESTS:
             raise EndlessCall(
                 f"{MAX_REQUESTS} requests, the last one {outgoing.method} {outgoing.url}"
@@ -56,7 +56,7 @@ class RecordingWire:
         return answer
 
     def close(self) -> None:
-        """Closes the wire behind."""
+        """Closes the inner wire."""
         close_wire(self.wire)
 
 
@@ -89,20 +89,20 @@ class LosingWire:
 
 
 def close_wire(wire: Wire) -> None:
-    """Closes a wire, if that is anything that can be closed."""
+    """Closes a wire if it has a method `close`."""
     close = getattr(wire, "close", None)
     if close is not None:
         close()
 
 
 class ReplayWire:
-    """Answers from a recorded run, and plays a trick on one of its answers.
+    """Answers from a recorded run, with a mutation of one of its answers.
 
     Args:
         played: the requests of the run, with their answers.
-        nth: which of them the trick is for.
-        trick: makes another answer of it.
-        times: how often; a retried request gets the true answer once the trick is used up.
+        nth: the index of the request whose answer is altered.
+        mutation: returns the altered answer.
+        times: how often to alter it. After that, a retried request gets the real answer.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class ReplayWire:
         self.sent: list[Outgoing] = []
 
     def send(self, outgoing: Outgoing) -> Answer:
-        """The recorded answer to the same request, or what the trick makes of it."""
+        """Returns the recorded answer to the same request, or the altered one."""
         if len(self.sent) >= MAX_REQUESTS:
             raise EndlessCall(
                 f"{MAX_REQUESTS} requests, the last one {outgoing.method} {outgoing.url}"
@@ -143,19 +143,19 @@ class ReplayWire:
 
 
 def request_key(outgoing: Outgoing) -> tuple[str, str, bytes | None]:
-    """What makes two requests the same."""
+    """Returns the parts by which requests are compared."""
     return outgoing.method, outgoing.url, outgoing.content
 
 
 class ScriptedWire:
-    """Gives these answers, whatever is asked: the last one for ever."""
+    """Gives these answers in order to any request, and then repeats the last one."""
 
     def __init__(self, *answers: Answer) -> None:
         self._answers = answers
         self.sent: list[Outgoing] = []
 
     def send(self, outgoing: Outgoing) -> Answer:
-        """The next answer."""
+        """Returns the next answer."""
         if len(self.sent) >= MAX_REQUESTS:
             raise EndlessCall(
                 f"{MAX_REQUESTS} requests, the last one {outgoing.method} {outgoing.url}"
@@ -167,11 +167,11 @@ class ScriptedWire:
 
 
 class ReadOnlyWire:
-    """Passes looks on, and answers 404 to whatever would change something.
+    """Sends reading requests to the service, and answers 404 to requests that change something.
 
     Args:
-        wire: to the service.
-        looks: whether the request that is being sent only looks.
+        wire: the wire to the service.
+        looks: returns whether the current request only reads.
     """
 
     def __init__(self, wire: Wire, looks: Callable[[], bool]) -> None:
@@ -180,7 +180,7 @@ class ReadOnlyWire:
         self.held: list[Outgoing] = []
 
     def send(self, outgoing: Outgoing) -> Answer:
-        """What the service answers to a look."""
+        """Returns the service's answer to a reading request, or 404."""
         if self._looks():
             return self._wire.send(outgoing)
         self.held.append(outgoing)
@@ -190,30 +190,30 @@ class ReadOnlyWire:
 
 
 class AsyncWire:
-    """An async wire over a sync one: what an async client sends through."""
+    """An async wire for async clients that sends through a sync one."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
     async def send(self, outgoing: Outgoing) -> Answer:
-        """What the service answers."""
+        """Sends a request and returns the answer."""
         return self._wire.send(outgoing)
 
     async def close(self) -> None:
-        """The wire behind is another's."""
+        """Does nothing, because the sync wire is closed by its owner."""
 
 
 # ---------------------------------------------------------------------------- page sizes
 
 
 def page_size(outgoing: Outgoing) -> int | None:
-    """The page size that a request asks for: the largest number among its parameters."""
+    """Returns the page size that a request asks for: the largest number among its parameters."""
     numbers = [number for number in _numbers(outgoing).values() if number > 1]
     return max(numbers, default=None)
 
 
 def with_page_size(outgoing: Outgoing, size: int) -> Outgoing:
-    """The same request, asking for pages of another size."""
+    """Returns the request with another page size."""
     numbers = _numbers(outgoing)
     asked = page_size(outgoing)
     names = {name for name, number in numbers.items() if number == asked}
@@ -232,7 +232,7 @@ def with_page_size(outgoing: Outgoing, size: int) -> Outgoing:
 
 
 def filters(outgoing: Outgoing) -> frozenset[tuple[str, str]]:
-    """What a list is filtered by: its parameters without page size and cursor."""
+    """Returns the parameters of a list without page size and cursor."""
     parameters = {**dict(parse_qsl(urlsplit(outgoing.url).query)), **_body(outgoing)}
     size = page_size(outgoing)
     return frozenset(
@@ -243,7 +243,7 @@ def filters(outgoing: Outgoing) -> frozenset[tuple[str, str]]:
 
 
 _CURSOR = re.compile(r"(?i)skip|offset|start|page|after|before|first|cursor|continu|next")
-"""Names of parameters that say where a page begins."""
+"""Names of parameters for the start of a page."""
 
 
 def _numbers(outgoing: Outgoing) -> dict[str, int]:
@@ -262,7 +262,7 @@ def _numbers(outgoing: Outgoing) -> dict[str, int]:
 
 
 _SIZE = re.compile(r"(?i)size|limit|per_?page|count|take|max")
-"""Names of parameters that say how large a page is, whatever else is in the name."""
+"""Names of parameters for the page size. They take precedence over `_CURSOR`."""
 
 
 def _body(outgoing: Outgoing) -> dict[str, Any]:
