@@ -375,7 +375,7 @@ class Identity(Rules):
                 harness.guests.invite(harness.address("ada"))
         _untouched(harness, "invite")
 
-    def test_email_that_cannot_be_suppressed(self, harness: Harness) -> None:
+    def test_mail_that_cannot_be_suppressed(self, harness: Harness) -> None:
         """Without `can_suppress_email`, an invitation without an email is Unsupported; with it, no
         email is sent.
 

@@ -461,7 +461,7 @@ class Inviting(Rules):
                 look_at="refuses_duplicates",
             )
 
-    def test_result_of_invite_is_what_a_lookup_finds(self, harness: Harness) -> None:
+    def test_result_of_invite_is_what_a_look_finds(self, harness: Harness) -> None:
         """`invite` and a lookup after it return the same invitation.
 
         Likely cause: `invite` and the look read different fields, or answers of different shapes,

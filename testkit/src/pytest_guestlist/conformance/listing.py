@@ -353,7 +353,7 @@ class Listing(Rules):
             if got != count and shown == 1:
                 _incomplete(sample.provider, sample.name, f"{count} {listing}", got)
 
-    def test_list_of_invitations_contains_pending_people(self, harness: Harness) -> None:
+    def test_list_of_invitations_tells_who_is_pending(self, harness: Harness) -> None:
         """A pending person is in the list of invitations, in that state.
 
         Likely cause: The list is filtered, or its records have another shape than a single
@@ -408,7 +408,7 @@ class Listing(Rules):
             if any(one.state is not state for one in listed):
                 _incomplete(harness.provider, "invitations", f"{address} is {state}", listed)
 
-    def test_roles_can_be_distinguished(self, harness: Harness) -> None:
+    def test_roles_can_be_told_apart(self, harness: Harness) -> None:
         """Every role has an id of its own within its kind, and a name that people know. Its kind
         is one of `role_kinds`.
 

@@ -195,7 +195,7 @@ class Membership(Rules):
         )
         self._keeps(harness, other, before, "unassign_role")
 
-    def test_assigning_replaces_as_declared(self, harness: Harness) -> None:
+    def test_assigning_replaces_as_told(self, harness: Harness) -> None:
         """A role that is assigned takes the place of the one held if its kind is one of
         `exclusive_kinds`; otherwise both are held.
 

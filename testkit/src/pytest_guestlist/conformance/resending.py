@@ -20,7 +20,7 @@ from pytest_guestlist.conformance.harness import HOUR, MINUTE, Harness
 class Resending(Rules):
     """`resend`."""
 
-    def test_resend_sends_another_email(self, harness: Harness) -> None:
+    def test_resend_sends_another_mail(self, harness: Harness) -> None:
         """A pending invitation is sent again: one more email to that person, none to others, and
         the id stays, or the old invitation is named in `replaced`.
 
@@ -64,7 +64,7 @@ class Resending(Rules):
         )
         harness.expect_emails(one.email, 2, "resend")
 
-    def test_resend_moves_expiry_as_declared(self, harness: Harness) -> None:
+    def test_resend_moves_expiry_as_told(self, harness: Harness) -> None:
         """With `resend_moves_expiry`, a resend an hour later moves the expiry by an hour.
 
         Likely cause: The service keeps the date: then do not declare `resend_moves_expiry`. Or
