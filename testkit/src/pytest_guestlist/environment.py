@@ -1,4 +1,4 @@
-"""What a test talks to: the sandbox, a cassette, or (to record one) the real services."""
+"""The environments of tests: the sandbox, a cassette, or (to record one) the real services."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def recorded_live(path: Path, address: str) -> Iterator[Environment]:
     """
     from pytest_guestlist.cassettes import Cassette
 
-    # seeded, because a replay has to pause as often as the recording
+    # Seeded, because the pauses of a replay must be those of the recording.
     accounts, clock = live_accounts(), SystemClock(seed=0)
     hosts = ", ".join(account.base_url for account in accounts.values())
     cassette = Cassette(

@@ -103,7 +103,9 @@ class Aitronos(Provider):
     exclusive_kinds = ("role",)  # the member record and its update have a single `role_id`
     can_suppress_email = True  # documentation and SDK: `send_invitation`
     # refuses_duplicates: a member is refused (SDK); for invited people it is unverified
-    lifetime = timedelta(days=7)  # the invitation object's page and the validate page
+    lifetime = timedelta(
+        days=7
+    )  # according to the pages on the invitation object and on validation
     resend_moves_expiry = False  # whether a resend changes the expiry is unverified
     no_access = "The person is a member and holds no role in the organization."
     substitutes: ClassVar[Mapping[str, str]] = {

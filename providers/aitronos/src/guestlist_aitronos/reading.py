@@ -33,7 +33,7 @@ MEMBER_STATES = {
 one of those is ACTIVE."""
 
 
-@lru_cache(maxsize=1024)  # a page of members holds few statuses many times
+@lru_cache(maxsize=1024)  # few statuses repeat in a page of members
 def plain(name: str) -> str:
     """Returns a status name for comparison: in lower case, without spaces and underscores."""
     return name.lower().replace(" ", "").replace("_", "")
@@ -173,7 +173,7 @@ def _roles(raw: Raw) -> tuple[Role, ...] | None:
     return None if id is None else (_role(id, name),)
 
 
-@lru_cache(maxsize=1024)  # a page of members holds few roles many times
+@lru_cache(maxsize=1024)  # few roles repeat in a page of members
 def _role(id: str, name: str | None) -> Role:
     return Role(id=id, name=name)
 

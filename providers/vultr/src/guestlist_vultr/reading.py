@@ -119,7 +119,7 @@ def next_cursor(body: Any) -> str | None:
 
 
 def _part(value: Any, name: str) -> Any:
-    if not value or isinstance(value, list):  # an answer may be a list; PHP encodes {} as []
+    if not value or isinstance(value, list):  # PHP encodes {} as []
         return None
     if isinstance(value, dict):
         return value.get(name)

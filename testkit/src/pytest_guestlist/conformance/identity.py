@@ -30,7 +30,7 @@ from pytest_guestlist.conformance.wires import ReadOnlyWire
 
 
 class Identity(Rules):
-    """Name, facts, settings, and what is unsupported.
+    """Rules about the name, the facts, the settings, and missing operations.
 
     Attributes:
         organization_in_requests: whether every request names the organization of the settings;
@@ -434,7 +434,7 @@ def _with_other_secrets(provider: Provider) -> Mapping[str, str]:
     changed = {name: f"{value}X" for name in secret if (value := getattr(provider, name))}
     try:
         return provider.model_copy(update=changed).authorize()
-    except Exception:  # such as a private key, which is no longer one
+    except Exception:  # A private key, for example, is invalid with another character.
         return {}
 
 

@@ -31,7 +31,7 @@ TEXTS = (
 
 
 class Inviting(Rules):
-    """`invite`.
+    """Rules about `invite`.
 
     Attributes:
         options_are_shown: whether the service shows the options that an invitation was made with.

@@ -45,7 +45,7 @@ PEOPLE = ("ada", "bob", "cleo", "dan", "eve")
 
 
 class Listing(Rules):
-    """`invitations`, `members`, `roles`, and the flows that read pages themselves.
+    """Rules about `invitations`, `members`, `roles`, and operations that read pages themselves.
 
     Attributes:
         short_page_ends: whether this service marks the end of a list by nothing but a page that is

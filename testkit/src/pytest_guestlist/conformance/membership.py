@@ -18,7 +18,7 @@ from pytest_guestlist.conformance.harness import Harness
 
 
 class Membership(Rules):
-    """`members`, `remove`, `assign_role`, `unassign_role`, `access`.
+    """Rules about `members`, `remove`, `assign_role`, `unassign_role` and `access`.
 
     Attributes:
         origins_are_shown: whether the service shows which roles a person holds through other roles.
@@ -75,7 +75,7 @@ class Membership(Rules):
         """An invited person is not found as a member, or in state `invited`.
 
         Likely cause: The service finds people who are only invited too, and their records are not
-        told apart by state.
+        distinguished by state.
         """
         harness.require("find_member")
         harness.invitation("ada")

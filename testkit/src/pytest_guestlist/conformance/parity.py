@@ -12,7 +12,7 @@ from pytest_guestlist.conformance.harness import Harness
 
 
 class Parity(Rules):
-    """The same calls through `Guestlist` and `AsyncGuestlist`."""
+    """Rules that compare `Guestlist` with `AsyncGuestlist`."""
 
     def test_sync_and_async_give_equal_answers(self, harness: Harness) -> None:
         """Every reading call has the same result through the sync and the async client.

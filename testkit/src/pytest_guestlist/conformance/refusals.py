@@ -55,7 +55,7 @@ ONCE = Budget(total=3600.0, attempts=1)
 
 
 class Refusals(Rules):
-    """401, 403, 404, 409, 422, 429, 5xx, and nothing at all."""
+    """Rules about 401, 403, 404, 409, 422, 429, 5xx and missing answers."""
 
     def test_refusal(self, walkthrough: Walkthrough, operation: str) -> None:
         """A refusal becomes the error that the status stands for, with the status, the service's

@@ -18,7 +18,7 @@ from pytest_guestlist.conformance.harness import HOUR, MINUTE, Harness
 
 
 class Resending(Rules):
-    """`resend`."""
+    """Rules about `resend`."""
 
     def test_resend_sends_another_mail(self, harness: Harness) -> None:
         """A pending invitation is sent again: one more email to that person, none to others, and

@@ -15,7 +15,7 @@ from pytest_guestlist.conformance.wires import LosingWire
 
 
 class Revoking(Rules):
-    """`revoke`."""
+    """Rules about `revoke`."""
 
     def test_revoke_withdraws(self, harness: Harness) -> None:
         """A revoked invitation is revoked or gone, cannot be accepted, and others stay.

@@ -20,7 +20,7 @@ from pytest_guestlist.conformance.harness import MINUTE, Harness
 
 
 class StatusRules(Rules):
-    """`status`: every state, and how it is known."""
+    """Rules about `status`: every state, and its basis."""
 
     def test_nobody(self, harness: Harness) -> None:
         """The state of an address that the service does not know is gone.
