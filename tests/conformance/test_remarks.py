@@ -176,7 +176,7 @@ def test_several_requests_and_answers_without_a_body_are_no_mistakes(told: Told)
     said = told(ROUNDABOUT, odd=REMINDING, more=NAMED)
 
     assert told.outcomes.keys() == {"passed", "skipped"}, said
-    assert "resend tells no state in a word of the service" in said
+    assert "resend returns no state as a word of the service" in said
 
 
 GUESSED = """

@@ -61,7 +61,7 @@ def test_the_review_sends_nothing_and_the_button_sends_once(
     assert emails(sandbox) == []
     done = carry_out(visitor, review)
     assert "Invited." in done
-    assert "Whether it arrived, no service shows." in done
+    assert "No service shows whether it arrived." in done
     assert emails(sandbox) == [ADA]
     (line,) = history.lines(ledger.store)
     assert (line.actor, line.account, line.email) == ("ada", "vultr", ADA)

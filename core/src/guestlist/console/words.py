@@ -172,7 +172,7 @@ def done_text(result: Result, title: str) -> str:
     if isinstance(result, InviteResult):
         if result.email_sent:
             parts.append(
-                f"{title} took it and sends the email. Whether it arrived, no service shows."
+                f"{title} took it and sends the email. No service shows whether it arrived."
             )
         elif result.email_sent is None and result.outcome is not Outcome.JOINED:
             parts.append("Whether an email was sent is not known.")
