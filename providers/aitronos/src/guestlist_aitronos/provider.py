@@ -103,9 +103,8 @@ class Aitronos(Provider):
     exclusive_kinds = ("role",)  # the member record and its update have a single `role_id`
     can_suppress_email = True  # documentation and SDK: `send_invitation`
     # refuses_duplicates: a member is refused (SDK); for invited people it is unverified
-    lifetime = timedelta(
-        days=7
-    )  # according to the pages on the invitation object and on validation
+    # The page on the invitation object and the page on validation state it.
+    lifetime = timedelta(days=7)
     resend_moves_expiry = False  # whether a resend changes the expiry is unverified
     no_access = "The person is a member and holds no role in the organization."
     substitutes: ClassVar[Mapping[str, str]] = {
