@@ -47,6 +47,14 @@ ADMIN = "admin"
 ROLES = {"viewer": "May read", "editor": "May edit"}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives the tests here the time that the server takes to start."""
+    limit = pytest.mark.timeout(START_SECONDS + 240)
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(limit)
+
+
 def find_java() -> str | None:
     """Returns the command of a Java that is new enough, or None."""
     java = shutil.which("java")

@@ -17,7 +17,7 @@ from guestlist.errors import (
     Rejected,
     Unauthorized,
 )
-from guestlist.models import Invitation
+from guestlist.models import Invitation, Member, Role
 from guestlist.provider import Provider
 from guestlist_keycloak import Keycloak
 from guestlist_keycloak.sandbox import KeycloakService
@@ -48,6 +48,7 @@ READ = {
     "organization_id": "ORGANIZATION_ID",
     "created_at": "2026-11-30T17:22:37+00:00",
     "expires_at": "2026-12-01T05:22:37+00:00",
+    "link": RAW["inviteLink"],
 }
 PERSON: dict[str, Any] = {
     "id": "u-1",
@@ -123,7 +124,7 @@ DOCUMENTED = (
         [RAW | {"email": "grada@example.com"}, RAW | {"id": "i-2", "status": "EXPIRED"}, RAW],
         READ,
         arguments=("Ada@Example.com",),
-        sends=["email=Ada%40&max=1000"],
+        sends=["search=Ada%40&max=1000"],
     ),
     Example(
         "find_invitation",
@@ -142,12 +143,18 @@ DOCUMENTED = (
         **sent([], None, [RAW]),
         means=READ,
         sends=[
-            f"{ORG}/invitations?status=EXPIRED&email=",
-            f"POST https://keycloak.example.com{ORG}/members/invite-user email=",
+            f"{ORG}/invitations?status=EXPIRED&search=",
+            f"create POST https://keycloak.example.com{ORG}/members/invite-user email=",
             "application/x-www-form-urlencoded",
         ],
     ),
-    Example("resend", **sent(None, [RAW]), means=READ, sends=[f"{ORG}/invitations/i-1/resend"]),
+    Example(
+        "resend",
+        **sent(None, [RAW]),
+        means=READ,
+        sends=[f"create POST https://keycloak.example.com{ORG}/invitations/i-1/resend "],
+    ),
+    Example("revoke", {}, None, sends=["repeatable DELETE", f"{ORG}/invitations/i-1 "]),
     Example(
         "members", [PERSON], {"items": [MEMBER], "next": None}, sends=[f"{ORG}/members?first=0"]
     ),
@@ -162,6 +169,33 @@ DOCUMENTED = (
         arguments=("ADA@example.com",),
         sends=["search=ADA%40"],
     ),
+    Example(
+        "remove",
+        **sent(PERSON, {}),
+        means=None,
+        sends=[f"read GET https://keycloak.example.com{ORG}/members/m-1 ", "repeatable DELETE"],
+    ),
+    Example(
+        "remove",
+        PERSON | {"membershipType": "MANAGED"},
+        Conflict,
+        error_contains="delete_accounts",
+    ),
+    Example(
+        "remove",
+        PERSON | {"membershipType": "MANAGED"},
+        None,
+        settings={"delete_accounts": True},
+        sends=[f"repeatable DELETE https://keycloak.example.com{ORG}/members/m-1 "],
+    ),
+    Example(
+        "assign_role",
+        {},
+        None,
+        arguments=(Member(id="m-1"), Role(id="r-1", name="editor")),
+        sends=[f"repeatable POST https://keycloak.example.com{MAPPINGS} ", '"name":"editor"'],
+    ),
+    Example("unassign_role", {}, None, sends=["repeatable DELETE", f'{MAPPINGS} [{{"id":"r-1"']),
     Example("roles", [EDITOR], [{"id": "r-1", "name": "editor", "description": "May edit"}]),
     Example("roles", [OFFLINE], [{"description": None, "not_assignable": None}]),
     Example(
@@ -220,6 +254,15 @@ DOCUMENTED = (
         "Turn on Organizations",
         errorMessage="Organizations not enabled for this realm.",
     ),
+    refused("members", 400, Rejected, "Enable it", errorMessage="Organization is disabled"),
+    refused("fetch_token", 401, Unauthorized, "base_url", error="HTTP 401 Unauthorized"),
+    refused(
+        "members",
+        404,
+        Rejected,
+        "base_url",
+        error="Unable to find matching target resource method",
+    ),
     refused("get_member", 404, NotFound, "404", error="HTTP 404 Not Found"),
     refused("revoke", 404, NotFound, "not found", errorMessage="Invitation not found"),
     refused("assign_role", 404, NotFound, "Role", error="Role not found"),
@@ -229,6 +272,13 @@ DOCUMENTED = (
         means=Conflict,
         status=409,
         error_contains="wildcards",
+    ),
+    Example(
+        "invite",
+        **sent([], {"errorMessage": "Failed to send invite email"}),
+        means=Rejected,
+        status=500,
+        error_contains="SMTP",
     ),
 )
 

@@ -112,12 +112,16 @@ STEPS: list[Ask | Act] = [
     get(f"{ORG}/invitations/{{ada}}"),
     get(f"{ORG}/invitations/nope"),
     invite("bob@example.com"),
-    get(f"{ORG}/invitations", first=1, max=1),
+    get(f"{ORG}/invitations", first=0, max=1, search="ada@"),
+    get(f"{ORG}/invitations", first=1, max=1, search="ada@"),
     get(f"{ORG}/invitations", email="ada@"),
-    get(f"{ORG}/invitations", email="ADA@"),
-    get(f"{ORG}/invitations", email="da@"),
+    get(f"{ORG}/invitations", email="ADA@example.com"),
+    get(f"{ORG}/invitations", search="ADA@"),
+    get(f"{ORG}/invitations", search="da@"),
+    get(f"{ORG}/invitations", search="yron"),
+    get(f"{ORG}/invitations", search="nobody"),
     get(f"{ORG}/invitations", status="EXPIRED"),
-    get(f"{ORG}/invitations", status="PENDING", email="bob@"),
+    get(f"{ORG}/invitations", status="PENDING", search="bob@"),
     Ask("POST", f"{ORG}/invitations/{{ada}}/resend"),
     get(f"{ORG}/invitations/{{ada}}"),
     Ask("POST", f"{ORG}/invitations/{{ada}}/resend"),
@@ -151,7 +155,7 @@ STEPS: list[Ask | Act] = [
     roles_of("lena"),
     get(f"{ORG}/members"),
     invite("lena@example.org"),
-    kept(f"{ORG}/invitations", {"lena_s": "1.id"}),
+    kept(f"{ORG}/invitations", {"lena_s": "0.id"}, search="lena@"),
     Act("accept", "lena@example.org"),
     get(f"{ORG}/members", search="lena@"),
     roles_of("lena"),
@@ -160,13 +164,13 @@ STEPS: list[Ask | Act] = [
     invite("cy@example.com"),
     Act("wait"),
     Act("lifetime", "43200"),
-    kept(f"{ORG}/invitations", {"cy": "0.id"}, email="cy@"),
+    kept(f"{ORG}/invitations", {"cy": "0.id"}, search="cy@"),
     get(f"{ORG}/invitations", status="EXPIRED"),
     get(f"{ORG}/invitations", status="PENDING"),
     invite("cy@example.com"),
     Act("emails", "cy@example.com"),
     Ask("POST", f"{ORG}/invitations/{{cy}}/resend"),
-    kept(f"{ORG}/invitations", {"cy": "0.id"}, email="cy@"),
+    kept(f"{ORG}/invitations", {"cy": "0.id"}, search="cy@"),
     # the mail server
     Act("smtp", "down"),
     invite("dee@example.com"),
@@ -288,7 +292,8 @@ def answers(side: Side) -> list[Any]:
             for part in where.split("."):
                 value = value[int(part) if part.isdecimal() else part]
             side.known[name] = value
-        found.append(normal(answer, side.known, in_order="role-mappings" not in step.path))
+        in_order = not step.path.endswith(("/composite", "/realm", "/invitations"))
+        found.append(normal(answer, side.known, in_order=in_order))
     return found
 
 

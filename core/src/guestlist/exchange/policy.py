@@ -359,7 +359,8 @@ def _fetched_token(call: Call) -> Steps[Token]:
             status=refusal.status,
             code=refusal.code,
             request_id=refusal.request_id,
-            hint="Check the account's credentials and the URL that issues its tokens.",
+            hint=refusal.hint
+            or "Check the account's credentials and the URL that issues its tokens.",
         )
         refused.request = refusal.request
         raise refused from refusal

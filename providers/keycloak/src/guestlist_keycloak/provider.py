@@ -16,7 +16,6 @@ from pydantic import SecretStr, field_validator
 from guestlist.errors import (
     Conflict,
     GuestlistError,
-    MalformedResponse,
     NotFound,
     Rejected,
     Unauthorized,
@@ -63,6 +62,10 @@ STATES = {"PENDING": State.PENDING, "EXPIRED": State.EXPIRED}
 """The server's words. It deletes invitations that are accepted or revoked."""
 
 _CLIENT = "In the realm, turn on `Client authentication` and `Service accounts roles` of the client"
+_ENABLE = "Enable it: Organizations > the organization > Settings."
+_ADDRESS = (
+    "Check base_url: the server's URL without /admin and /realms. The server must be 26.5 or later."
+)
 _MEANINGS: dict[str, tuple[type[GuestlistError] | None, str]] = {
     "Invalid client or Invalid client credentials": (
         None,
@@ -77,6 +80,7 @@ _MEANINGS: dict[str, tuple[type[GuestlistError] | None, str]] = {
         "Give the client the roles manage-realm and manage-users of realm-management: Clients >"
         " your client > Service accounts roles > Assign role.",
     ),
+    "HTTP 401 Unauthorized": (None, _ADDRESS),
     # These are not about the wanted record, so they must not be taken for its absence.
     "Realm not found.": (Rejected, "Check realm."),
     "Organization not found.": (
@@ -84,6 +88,8 @@ _MEANINGS: dict[str, tuple[type[GuestlistError] | None, str]] = {
         "Check organization_id: it is the id in the address of the organization's page in the"
         " admin console, and not its name or alias.",
     ),
+    "Unable to find matching target resource method": (Rejected, _ADDRESS),
+    "Organization is disabled": (None, _ENABLE),
     "Organizations not enabled for this realm.": (
         Rejected,
         "Turn on Organizations: Realm settings > General.",
@@ -124,6 +130,7 @@ class Keycloak(Provider):
     # The default of actionTokenGeneratedByAdminLifespan; every answer contains the actual date.
     lifetime = timedelta(hours=12)
     resend_moves_expiry = True
+    list_lag = 0.0  # every list is a query of the database (source: JpaInvitationManager)
     no_access = "The person is a member, and has no role of the realm besides the default ones."
     substitutes: ClassVar[Mapping[str, str]] = {
         "role": "Roles belong to the person's account, which need not exist before acceptance.",
@@ -191,7 +198,7 @@ class Keycloak(Provider):
         if raw.get("enabled") is False:
             raise Conflict(
                 f"the organization {raw['name']} is disabled, and invitations cannot be accepted",
-                hint="Enable it: Organizations > the organization > Settings.",
+                hint=_ENABLE,
             )
         return str(raw["name"])
 
@@ -206,7 +213,7 @@ class Keycloak(Provider):
         """
         old = yield from self._find(new.email, status="EXPIRED")
         if old is not None:
-            return (yield from self._resend(old))
+            return (yield from self.resend(old))
         options = new.options if isinstance(new.options, KeycloakOptions) else KeycloakOptions()
         form: dict[str, str | None] = {
             "email": new.email,
@@ -214,19 +221,19 @@ class Keycloak(Provider):
             "lastName": options.last_name,
         }
         yield Request.post(*self._path("members", "invite-user"), form=form)
-        return (yield from self._present(new.email))
+        return (yield from self._sent(new.email))
 
     @operation
     def resend(self, invitation: Invitation) -> Flow[Invitation]:
         """Sends a new link. The invitation gets another id, and is valid for its whole lifetime
         from now, also if it had expired. The old link stops working."""
-        return (yield from self._resend(invitation))
+        yield Request.post(*self._path("invitations", str(invitation.id), "resend"))
+        return (yield from self._sent(invitation.email or ""))
 
     @operation
     def revoke(self, invitation: Invitation) -> Flow[None]:
         """Deletes an invitation, open or expired."""
-        id = yield from self._id(invitation)
-        yield Request.delete(*self._path("invitations", id))
+        yield Request.delete(*self._path("invitations", str(invitation.id)))
 
     @operation
     def get_invitation(self, id: str) -> Flow[Invitation]:
@@ -243,7 +250,7 @@ class Keycloak(Provider):
 
     @operation
     def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
-        """Returns one page of the open and the expired invitations, oldest first."""
+        """Returns one page of the open and the expired invitations."""
         path = self._path("invitations")
         return (yield from self._page(cursor, path, read_invitation))
 
@@ -255,8 +262,7 @@ class Keycloak(Provider):
 
     @operation
     def find_member(self, email: str) -> Flow[Member | None]:
-        path = self._path("members")
-        found = yield from self._search(email, path, read_member, "search")
+        found = yield from self._search(email, self._path("members"), read_member)
         return found[0] if found else None
 
     @operation
@@ -331,13 +337,15 @@ class Keycloak(Provider):
         email: str,
         path: tuple[str, ...],
         read: Callable[[Any], T],
-        parameter: str,
         **query: str,
     ) -> Flow[list[T]]:
         """Returns the records of an address. The server finds those that contain a text, and does
-        not know that a domain may be written in two ways, so it is asked for the part before it."""
+        not know that a domain may be written in two ways. So the text is the part before it.
+
+        (The parameter `email` finds a part of an address on 26.5, and only the whole on 26.7.)
+        """
         wanted = email_key(email)
-        query |= {parameter: email.rpartition("@")[0] + "@", "max": str(PAGE_SIZE)}
+        query |= {"search": email.rpartition("@")[0] + "@", "max": str(PAGE_SIZE)}
 
         def matching(raw: Mapping[str, Any]) -> T | None:
             address = raw.get("email")
@@ -352,26 +360,14 @@ class Keycloak(Provider):
 
     def _find(self, email: str, **query: str) -> Flow[Invitation | None]:
         path = self._path("invitations")
-        found = yield from self._search(email, path, read_invitation, "email", **query)
+        found = yield from self._search(email, path, read_invitation, **query)
         return max(found, key=lambda one: one.state is State.PENDING, default=None)
 
-    def _present(self, email: str) -> Flow[Invitation]:
-        """Returns the invitation that was just sent. It may have ended already."""
+    def _sent(self, email: str) -> Flow[Invitation]:
+        """Returns the invitation that was just sent. One without an id if the list does not show
+        it, because it has been accepted or revoked since."""
         found = yield from self._find(email)
         return found or Invitation(id=None, email=email, state=State.PENDING, basis=Basis.INFERRED)
-
-    def _resend(self, invitation: Invitation) -> Flow[Invitation]:
-        id = yield from self._id(invitation)
-        yield Request.post(*self._path("invitations", id, "resend"))
-        return (yield from self._present(invitation.email or ""))
-
-    def _id(self, invitation: Invitation) -> Flow[str]:
-        """Returns the id of an invitation. It is unknown if the list lacked the invitation when it
-        was created."""
-        found = invitation if invitation.id else (yield from self._find(invitation.email or ""))
-        if found is None or found.id is None:
-            raise MalformedResponse(f"the list does not show the invitation of {invitation.email}")
-        return found.id
 
 
 def read_invitation(raw: Mapping[str, Any]) -> Invitation:

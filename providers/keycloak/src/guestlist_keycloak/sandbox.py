@@ -188,12 +188,18 @@ class KeycloakService(OrganizationService):
 
     @routes.get(f"{ORG}/invitations", action="manage-realm")
     def list_invitations(self, call: Call) -> Any:
-        text = call.query.get("email", "").lower()
+        text = f"%{call.query.get('search', '').lower()}%"
+        email = call.query.get("email", "%").lower()
         shown = self.organization.listed(self.organization.shown_invitations())
+        if self.profile == "26.5":
+            email = f"%{email}%"
+        else:
+            shown = sorted(shown, key=lambda one: one.id)
         wanted = [
             one
             for one in shown
-            if matches(f"%{text}%", one.email)
+            if matches(email, one.email)
+            and any(matches(text, value) for value in (one.email, *invited_names(one)))
             and call.query.get("status", self.status(one)) == self.status(one)
         ]
         return [self.invitation(one) for one in self.part(wanted, call, len(wanted))]
@@ -485,6 +491,12 @@ def names_of(person: Person) -> tuple[str, str]:
     """Returns the first and the last name."""
     first, _, last = person.name.partition(" ")
     return first, last
+
+
+def invited_names(invitation: Invitation) -> tuple[str, ...]:
+    """Returns the first and the last name of the invited person, in lower case, if known."""
+    names = (invitation.fields.get(name) for name in ("firstName", "lastName"))
+    return tuple(name.lower() for name in names if name)
 
 
 def searched(person: Person) -> tuple[str, ...]:
