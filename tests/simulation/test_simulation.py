@@ -6,6 +6,7 @@ CI runs 20,000 seeds besides: `python -m pytest_guestlist.simulation --seeds 200
 from __future__ import annotations
 
 import time
+from random import Random
 
 import pytest
 
@@ -14,7 +15,7 @@ from pytest_guestlist.simulation.__main__ import main
 from pytest_guestlist.simulation.model import Scope, search, smallest_grace
 from pytest_guestlist.simulation.report import VERDICTS, first_found, silence, tally
 from pytest_guestlist.simulation.sabotage import SABOTAGES
-from pytest_guestlist.simulation.subject import provider_named
+from pytest_guestlist.simulation.subject import draw, provider_named
 
 PROVIDERS = ("aitronos", "vultr")
 WITH_LOGINS = ("betterauth:logins", "github")
@@ -54,6 +55,7 @@ ONCE_FAILED = (
     ("betterauth", 549358),  # the same, resent
     ("betterauth", 237166),  # revoked by another client while it looked, with a wrong clock
     ("betterauth:logins", 463),  # invited again without end: refused, and an old one was accepted
+    ("keycloak", 11337),  # lists lagged, and a provider relies on them to show a new id at once
     ("github", 3750),  # an invitation by login, and a call that knows only the address
     ("github", 3338),  # a list without a total, from which another call removed a person
 )
@@ -121,6 +123,14 @@ def test_the_same_seed_gives_the_same_lines() -> None:
 
     assert first.lines == second.lines
     assert any(" sends " in line for line in first.lines)
+
+
+def test_lists_lag_unless_the_provider_declares_that_they_do_not() -> None:
+    drawn = {
+        name: {draw(provider_named(name), Random(seed)).provider.list_lag for seed in range(20)}
+        for name in ("keycloak", "vultr")
+    }
+    assert drawn == {"keycloak": {0.0}, "vultr": {0.0, 3.0}}
 
 
 def test_the_grace_period_must_cover_late_effect_plus_lag() -> None:

@@ -152,7 +152,8 @@ class Provider(BaseModel):
     list_lag: ClassVar[float] = 0.0
     """Seconds for which the service's lists may still lack a record that it has just created,
     because of replicas or caches. For that long, the client remembers the records that it created.
-    0 if a list read after the answer always contains the record."""
+    0 if a list read after the answer always contains the record. Declare it, even as 0, if it is
+    known: then the simulation tries no other value."""
     counts_seats: ClassVar[bool] = False
     """Whether the service limits the number of members and open invitations. If so, a run removes
     people before it invites others. `explain` has to return `SeatLimit` for the refusal."""

@@ -3,7 +3,8 @@
 Each run draws one variation, so that the policy also meets facts and gaps that none of the
 installed providers has: lists that lag, a service that refuses a second invitation, one that cannot
 resend or has no search. A switch of the service that is named like a fact of the provider, with the
-values `yes` and `no`, decides that fact; `duplicates` decides `refuses_duplicates`.
+values `yes` and `no`, decides that fact; `duplicates` decides `refuses_duplicates`. Lists lag only
+if the provider does not declare `list_lag`: a provider that declares 0 may rely on it.
 """
 
 from __future__ import annotations
@@ -164,7 +165,7 @@ def draw(provider: type[Provider], random: Random, *, as_usual: bool = False) ->
     if moves in switches and not as_usual:
         switches[moves] = random.choice(service.switches[moves].values)
     facts: list[tuple[str, Any]] = []
-    if random.random() < 0.4:
+    if random.random() < 0.4 and not _declares(provider, "list_lag"):
         facts.append(("list_lag", 3.0))
     if random.random() < 0.3:
         facts.append(("late_effect", 6.0))
@@ -188,6 +189,12 @@ def draw(provider: type[Provider], random: Random, *, as_usual: bool = False) ->
         switches=switches,
         page=2 if random.random() < 0.5 else None,
     )
+
+
+def _declares(provider: type[Provider], fact: str) -> bool:
+    """Returns whether a provider class gives a fact a value itself, even if that is the default."""
+    kinds = provider.__mro__[: provider.__mro__.index(Provider)]
+    return any(fact in vars(kind) for kind in kinds)
 
 
 @lru_cache(maxsize=1024)
