@@ -15,8 +15,9 @@ from guestlist.errors import GuestlistError
 from guestlist.exchange.account import Call
 from guestlist.exchange.drive import Driver
 from guestlist.exchange.policy import run
+from guestlist.exchange.step import Outgoing
 from guestlist.models import Invitation, Member, NewInvitation, Role, State
-from guestlist.provider import Page, Provider, Response
+from guestlist.provider import Page, Provider, Request, Response
 from pytest_guestlist.accounts import stand_in
 from pytest_guestlist.clock import VirtualClock
 from pytest_guestlist.conformance.backend import START
@@ -43,7 +44,8 @@ class Example:
         error_contains: a text that the error or its hint must contain.
         several: whether `answers` is a list of bodies, for an operation that sends several
             requests. The last one is repeated.
-        sends: texts that a request must contain in its method and URL, body or headers.
+        sends: texts that a request must contain in its effect, method and URL, body or headers:
+            `create POST https://`, for example.
         arguments: the arguments of the operation; by default an invented person.
         settings: settings of the account besides the invented ones; None omits a setting.
         headers: headers of every answer, such as `Retry-After`; or a list with the headers of each
@@ -131,18 +133,21 @@ class Documented(Rules):
             given = invented_arguments(provider_kind, example.operation)
         settings = {**dict(stand_in(provider_kind)), **example.settings}
         clock = VirtualClock(START)
+        requests: list[tuple[Request, Outgoing]] = []
         got: Any
         try:
             provider = provider_kind(**{k: v for k, v in settings.items() if v is not None})
             spy = spy_on(provider, clock)
+            requests = spy.requests
             keep_token(spy)
             call = Call(spy, PATIENT, fetches_token=example.operation == "fetch_token")
             got = Driver(wire, clock).run(run(call, getattr(provider, example.operation)(*given)))
         except GuestlistError as error:
             got = error
         sent = [
-            f"{one.method} {one.url} {(one.content or b'').decode()} {dict(one.headers)}"
-            for one in wire.sent
+            f"{request.effect} {one.method} {one.url} {(one.content or b'').decode()}"
+            f" {dict(one.headers)}"
+            for request, one in requests
         ]
         wrong = list(_differences(got, example.means))
         if isinstance(got, GuestlistError) and example.error_contains not in f"{got} {got.hint}":

@@ -43,7 +43,9 @@ HOSTILE = (
 )
 """Identifiers that would lead elsewhere if they were pasted into a path."""
 
-SECRET_NAME = re.compile(r"(?i)(secret|password|token|_key|apikey|_link|_url)$")
+SECRET_NAME = re.compile(
+    r"(?i:secret|password|token|_key|apikey|_link|_url)$|[a-z0-9](Key|Link|Url|URL)$"
+)
 """Names of fields that look as if they held a secret."""
 
 LONG_ENOUGH = 16
@@ -237,20 +239,20 @@ class Sending(Rules):
                         _missent(sample, outgoing.method, "the account's origin", outgoing.url)
 
     def test_credentials_are_sent_in_headers_only(self, walkthrough: Walkthrough) -> None:
-        """Credentials are in headers, never in a URL or body; a public request has none.
+        """Credentials are in headers, never in a URL or body; a public request has none. Only
+        `fetch_token` may send them in the body.
 
         Likely cause: A key is put into a query or body, `authorize` lacks it, or a request is
         marked `public` by mistake.
         """
         for sample in walkthrough.samples.values():
-            if sample.name == "fetch_token":  # OAuth 2.0 sends the client's secret in the body
-                continue
+            fetches = sample.name == "fetch_token"  # in the body, as OAuth 2.0 does
             credentials = sample.provider.authorize()
             names = {*credentials, *(["Authorization"] if sample.tokens else [])}
             secrets = (*sample.provider.secrets(), *iter_secret_parts(credentials))
             replay = sample.replay()
             for request, outgoing in replay.requests:
-                sent = outgoing.url + (outgoing.content or b"").decode()
+                sent = outgoing.url + ("" if fetches else (outgoing.content or b"").decode())
                 headers = "".join(outgoing.headers.values())
                 if any(secret in unquote(sent) for secret in secrets):
                     _missent(sample, request, "credentials in headers", "in the URL or body")
