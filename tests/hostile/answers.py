@@ -27,7 +27,8 @@ from guestlist.exchange.policy import Verdict, judge, run
 from guestlist.exchange.step import Acquire, Block, Failure, Release, Send, Sleep, Steps
 from guestlist.models import Invitation, Member, NewInvitation, Role, State
 from guestlist.plugins import installed
-from guestlist.provider import Effect, Flow, Provider, Request, Response
+from guestlist.provider import Effect, Flow, Provider, Request, Response, Token
+from guestlist.provider.settings import is_secret
 from guestlist.sandbox.service import Service
 from guestlist.verbs import Accounts
 from pytest_guestlist.conformance.application import ApplicationWire
@@ -104,12 +105,9 @@ VALUES: dict[str, Any] = {
 
 @functools.cache
 def providers() -> dict[str, Provider]:
-    """One account of each installed provider; what a setting lacks is made up. Providers that fetch
-    tokens are left out: the answer to that request would come before those of the case."""
+    """One account of each installed provider; what a setting lacks is made up."""
     made = {}
     for name, kind in installed().providers.items():
-        if kind.fetch_token is not Provider.fetch_token:
-            continue
         settings = {
             field: f"made-up-{field}"
             for field, info in kind.model_fields.items()
@@ -117,6 +115,17 @@ def providers() -> dict[str, Provider]:
         }
         made[name] = kind(**{**settings, "base_url": BASE_URL})
     return made
+
+
+def with_secret(provider: Provider, secret: str) -> Provider:
+    """Returns the account with another secret in the place of its own."""
+    fields = type(provider).model_fields
+    name = next(
+        name
+        for name, info in fields.items()
+        if is_secret(info) and getattr(provider, name) is not None
+    )
+    return provider.model_copy(update={name: secret})
 
 
 def cases() -> list[Case]:
@@ -130,6 +139,15 @@ def cases_of(name: str) -> list[Case]:
 
 
 # ---------------------------------------------------------------------------- running
+
+
+def account_of(provider: Provider, time: SimulatedTime, **more: Any) -> Account:
+    """Returns an account. If the provider fetches access tokens, the account has one, so that the
+    answers of a case are to the requests of its operation."""
+    account = Account("account", provider, time, random=random.Random(0), **more)
+    if provider.supports("fetch_token"):
+        account.keep_token(Token("made-up-token"), time.monotonic())
+    return account
 
 
 @dataclass
@@ -164,10 +182,25 @@ def operate(case: Case, answers: Answers) -> Told:
     """
     told, requests = Told(), list[Request]()
     time = SimulatedTime()
-    account = Account("account", case.provider, time, random=random.Random(0))
-    call = Call(account, Budget(total=1e9))
-    flow = _noting(case.flow(), requests)
-    _carry_out(time, run(call, flow), answers, told, lambda: requests[-1].effect)
+    account = account_of(case.provider, time)
+    fetched = account.fetch_token
+    fetching = case.operation == "fetch_token"
+
+    def fetch_token() -> Flow[Token]:
+        nonlocal fetching
+        fetching = True
+        try:
+            return (yield from fetched())
+        finally:
+            fetching = False
+
+    def effect() -> Effect:
+        """Returns the effect of the last request. That of a token does not concern a caller."""
+        return Effect.READ if fetching else requests[-1].effect
+
+    account.fetch_token = fetch_token  # type: ignore[method-assign]
+    call = Call(account, Budget(total=1e9), fetches_token=case.operation == "fetch_token")
+    _carry_out(time, run(call, _noting(case.flow(), requests)), answers, told, effect)
     return told
 
 
@@ -189,7 +222,7 @@ def _noting(flow: Flow[T], requests: list[Request]) -> Flow[T]:
 def act(provider: Provider, plan: Callable[[Accounts], Steps[Any]], answers: Answers) -> Told:
     """Runs a verb in the same way."""
     told, time = Told(), SimulatedTime()
-    account = Account("account", provider, time, random=random.Random(0))
+    account = account_of(provider, time)
     accounts = Accounts({"account": account}, budget=Budget(total=600.0))
     _carry_out(time, plan(accounts), answers, told, lambda: Effect.READ)
     return told
@@ -466,7 +499,10 @@ def genuine(name: str) -> tuple[Case, ...]:
         service = _service(kind)
         provider = kind(**service.settings(BASE_URL))
         wire, time, kept = ApplicationWire(service), SimulatedTime(), list[Response]()
-        account = Account("account", provider, time, random=random.Random(0))
+        account = account_of(provider, time)
+        if provider.supports("fetch_token"):
+            token = _record(account, provider.fetch_token(), wire, time, [])
+            account.keep_token(token, time.monotonic())
         values = _planted(account, wire, time)
         method = getattr(provider, operation)
         arguments = {

@@ -12,16 +12,24 @@ from typing import Any
 import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
-from tests.hostile.answers import Case, carry_out, places, providers, recorded_of, repeated
+from tests.hostile.answers import (
+    Case,
+    account_of,
+    carry_out,
+    places,
+    providers,
+    recorded_of,
+    repeated,
+    with_secret,
+)
 from tests.pacing.traffic import SimulatedTime
 
 from guestlist.event import Event
-from guestlist.exchange.account import Account, Call
+from guestlist.exchange.account import Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.redact import Redactor
 from guestlist.models import Invitation, State
-from guestlist.provider import Provider, Response
-from guestlist.provider.settings import is_secret
+from guestlist.provider import Response
 
 SECRETS = ["sk-Zq9hunter2abcdef", "sk-Zq9/x+Y=7hunter2", "sk\"q\\hunter2'x"]
 FORMS = [
@@ -36,17 +44,6 @@ FORMS = [
 
 
 few = settings(max_examples=settings().max_examples // 5)
-
-
-def with_secret(provider: Provider, secret: str) -> Provider:
-    """The same account with another secret in the place of its own."""
-    fields = type(provider).model_fields
-    name = next(
-        name
-        for name, info in fields.items()
-        if is_secret(info) and getattr(provider, name) is not None
-    )
-    return provider.model_copy(update={name: secret})
 
 
 def echoed(response: Response, secret: str, source: random.Random) -> Response:
@@ -84,10 +81,10 @@ def test_an_echoed_secret_shows_nowhere(name: str, seed: int, secret: str) -> No
 def check_that_it_shows_nowhere(case: Case, source: random.Random, secret: str) -> None:
     """Runs an operation on answers with the secret in them, and looks at all that can be seen."""
     events, time = list[Event](), SimulatedTime()
-    account = Account("cloud", with_secret(case.provider, secret), time, events.append)
+    account = account_of(with_secret(case.provider, secret), time, watch=events.append)
     account.random = source
     records: list[logging.LogRecord] = []
-    logger = logging.getLogger("guestlist.cloud")
+    logger = logging.getLogger("guestlist.account")
     handler = logging.Handler()
     handler.emit = records.append  # type: ignore[method-assign, assignment]
     level = logger.level
