@@ -48,7 +48,7 @@ MORE_OF_A_MEMBER: dict[str, Any] = {
     "requiredActions": [],
     "notBefore": 0,
 }
-"""The fields of a member that only 26.5 returns."""
+"""The fields of a member that 26.7 leaves out of lists."""
 DEFAULT_ROLE = f"default-roles-{REALM}"
 ROLES = {
     "offline_access": "${role_offline-access}",
@@ -238,7 +238,7 @@ class KeycloakService(OrganizationService):
 
     @routes.get(f"{ORG}/members/{{id}}", action="manage-realm")
     def get_member(self, call: Call) -> Any:
-        return self.member(self.organization.member(call.path["id"]))
+        return self.member(self.organization.member(call.path["id"])) | MORE_OF_A_MEMBER
 
     @routes.delete(f"{ORG}/members/{{id}}", action="manage-realm")
     def remove(self, call: Call) -> Any:
