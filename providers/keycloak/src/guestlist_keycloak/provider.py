@@ -124,7 +124,7 @@ class Keycloak(Provider):
     docs_url = "https://www.keycloak.org/docs/latest/server_admin/#_managing_organizations"
     Options = KeycloakOptions
     sandbox = "guestlist_keycloak.sandbox:KeycloakService"
-    judges = ("a real server, Keycloak 26.5.0",)
+    judges = ("a real server, Keycloak 26.5.0 and 26.7.3",)
 
     organization_settings = ("realm", "organization_id")
     # The default of actionTokenGeneratedByAdminLifespan; every answer contains the actual date.
