@@ -116,9 +116,9 @@ def test_a_server_that_only_reads_changes_nothing(new_server: NewServer) -> None
 
 
 def test_the_last_use_is_in_the_list_of_tokens(server: Server, caller: Caller) -> None:
-    assert tokens.every(server.ledger.store)[0].used_at is None
+    assert tokens.all_tokens(server.ledger.store)[0].used_at is None
     caller.get("/accounts")
-    assert tokens.every(server.ledger.store)[0].used_at is not None
+    assert tokens.all_tokens(server.ledger.store)[0].used_at is not None
 
 
 def test_the_description_needs_no_token_and_names_no_account(server: Server) -> None:

@@ -19,7 +19,7 @@ from guestlist.errors import (
     ServiceUnavailable,
 )
 from guestlist.exchange.policy import run
-from guestlist.exchange.recovery import Settled, once
+from guestlist.exchange.recovery import Creation, once
 from guestlist.exchange.step import Failure, Outgoing, Steps
 from guestlist.models import Invitation, NewInvitation, Outcome, State
 from guestlist.provider import Flow, Provider, Request, Response, operation
@@ -134,7 +134,7 @@ def play(stage: Any) -> Callable[..., Any]:
 
 def test_an_answer_is_an_answer(play: Any) -> None:
     _, service, outcome = play("done")
-    assert outcome == Settled("t1", answered=True)
+    assert outcome == Creation("t1", answered=True)
     assert service.looks == []
 
 
@@ -147,7 +147,7 @@ def test_a_refusal_is_a_refusal(play: Any) -> None:
 
 def test_what_was_not_sent_is_sent_without_looking(play: Any) -> None:
     scene, service, outcome = play("not sent", "done")
-    assert outcome == Settled("t1", answered=True)
+    assert outcome == Creation("t1", answered=True)
     assert service.looks == []
     assert scene.clock.elapsed < 1
 
@@ -157,7 +157,7 @@ def test_what_was_not_sent_is_sent_without_looking(play: Any) -> None:
 
 def test_it_happened_and_is_found_at_once(play: Any) -> None:
     scene, service, outcome = play("lost after")
-    assert outcome == Settled("t1", answered=False)
+    assert outcome == Creation("t1", answered=False)
     assert service.posts == 1
     assert scene.clock.elapsed == 0
     assert [event.detail for event in scene.told("look")] == ["early"]
@@ -166,14 +166,14 @@ def test_it_happened_and_is_found_at_once(play: Any) -> None:
 @pytest.mark.parametrize("after", [0.5, 3.0, 12.0, 29.9])
 def test_a_late_effect_is_waited_for(play: Any, after: float) -> None:
     scene, service, outcome = play("lost after", effect_after=after)
-    assert outcome == Settled("t1", answered=False)
+    assert outcome == Creation("t1", answered=False)
     assert service.posts == 1
     assert after <= scene.clock.elapsed <= GRACE
 
 
 def test_nothing_happened_so_it_is_sent_again_after_the_grace_period(play: Any) -> None:
     scene, service, outcome = play("lost before", "done")
-    assert outcome == Settled("t1", answered=True)
+    assert outcome == Creation("t1", answered=True)
     assert service.posts == 2
     second = [at for at, outgoing in scene.sent if outgoing.method == "POST"][1]
     assert second >= GRACE
@@ -196,7 +196,7 @@ def test_the_grace_period_is_at_least_twice_the_timeout(play: Any) -> None:
 
 def test_it_may_be_lost_again(play: Any) -> None:
     scene, service, outcome = play("lost before", "lost before", "lost after", total=300)
-    assert outcome == Settled("t1", answered=False)
+    assert outcome == Creation("t1", answered=False)
     assert service.posts == 3
     assert 2 * GRACE <= scene.clock.elapsed < 3 * GRACE
 
@@ -220,7 +220,7 @@ def test_what_is_tried_again_may_be_refused(play: Any) -> None:
 
 def test_a_look_that_fails_is_repeated(play: Any) -> None:
     scene, _, outcome = play("lost after", broken_until=40.0)
-    assert outcome == Settled("t1", answered=False)
+    assert outcome == Creation("t1", answered=False)
     assert scene.clock.elapsed >= 40.0
 
 
@@ -258,7 +258,7 @@ def test_a_look_that_proves_nothing_by_finding_nothing(play: Any) -> None:
     assert isinstance(outcome, OutcomeUnknown)
     assert service.posts == 1
     _, service, outcome = play("lost after", conclusive=False, effect_after=20.0)
-    assert outcome == Settled("t1", answered=False)
+    assert outcome == Creation("t1", answered=False)
 
 
 @pytest.mark.parametrize("total", [1, 10, 29])
@@ -273,7 +273,7 @@ def test_no_time_to_wait_for_certainty(play: Any, total: float) -> None:
 
 def test_no_time_and_it_is_found_all_the_same(play: Any) -> None:
     _, _, outcome = play("lost after", total=1)
-    assert outcome == Settled("t1", answered=False)
+    assert outcome == Creation("t1", answered=False)
 
 
 # ---------------------------------------------------------------------------- it did happen
@@ -281,7 +281,7 @@ def test_no_time_and_it_is_found_all_the_same(play: Any) -> None:
 
 def test_it_happened_and_the_answer_is_no_use(play: Any) -> None:
     _, service, outcome = play("unreadable", effect_after=4.0)
-    assert outcome == Settled("t1", answered=False)
+    assert outcome == Creation("t1", answered=False)
     assert service.posts == 1
 
 
@@ -325,7 +325,7 @@ def test_never_twice_and_never_a_wrong_word(
     steps = once(scene.call, provider.put, partial(_look, scene, provider))
     error: GuestlistError | None = None
     try:
-        settled: Settled[str] | None = scene.serve(steps, service)
+        settled: Creation[str] | None = scene.serve(steps, service)
     except GuestlistError as caught:
         settled, error = None, caught
     assert len(service.created) <= 1
@@ -389,5 +389,5 @@ def test_a_page_with_a_success_status_is_never_sent_again(play: Callable[..., An
 
 def test_a_page_with_a_success_status_whose_record_is_found(play: Callable[..., Any]) -> None:
     _, service, outcome = play("page, made", effect_after=10.0)
-    assert outcome == Settled("t1", answered=False)
+    assert outcome == Creation("t1", answered=False)
     assert service.posts == 1

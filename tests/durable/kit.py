@@ -26,7 +26,7 @@ from guestlist.ledger.order import Order
 from guestlist.ledger.store import Store
 from guestlist.models import Invitation, Member, NewInvitation, Role, State
 from guestlist.provider import Flow, Page, Provider, Request, Response, operation
-from guestlist.runs.runner import Runner, Summary
+from guestlist.runs.runner import Runner, RunSummary
 from guestlist.runs.stop import Stop
 from pytest_guestlist.clock import VirtualClock
 
@@ -340,13 +340,13 @@ class Machine:
         with self.process() as process:
             return process.runner.begin(lambda: changes, "digest", "guestlist.toml")
 
-    def first_run(self, changes: Iterable[Change]) -> Summary:
+    def first_run(self, changes: Iterable[Change]) -> RunSummary:
         """Begins a run and works on it, in one process, which reads nothing before."""
         with self.process() as process:
             run = process.runner.begin(lambda: changes, "digest", "guestlist.toml")
             return process.runner.run(run)
 
-    def run(self, run: int, **how: Any) -> Summary:
+    def run(self, run: int, **how: Any) -> RunSummary:
         """Works on a run in a process of its own, which resumes it."""
         with self.process() as process:
             return process.runner.run(run, **how)

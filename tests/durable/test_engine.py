@@ -28,13 +28,13 @@ from guestlist.ledger import orders, runs
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.lock import PLANNING, exclusive
 from guestlist.ledger.order import SKEW, Order
-from guestlist.ledger.orders import Taken
-from guestlist.ledger.outcome import Done
+from guestlist.ledger.orders import OrderTaken
+from guestlist.ledger.outcome import OrderOutcome
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 from guestlist.runs import runner as runner_module
 from guestlist.runs.execution import excessive_pause_error
-from guestlist.runs.runner import Runner, Summary
+from guestlist.runs.runner import Runner, RunSummary
 from guestlist.runs.stop import Stop
 from guestlist.runs.workers import shared
 from guestlist.runs.workers import worker as engine
@@ -115,7 +115,7 @@ class Pool:
             rows = connection.scalars(text("SELECT state FROM orders"))
             return Counter(OrderState(state).name for state in rows)
 
-    def follow(self, run: int, accounts: Collection[str] | None = None) -> Summary:
+    def follow(self, run: int, accounts: Collection[str] | None = None) -> RunSummary:
         """Watches a run to its end, as long as its workers live."""
 
         def watch(_tallies: object) -> None:
@@ -364,7 +364,7 @@ def test_ctrl_c_while_the_worker_begins_ends_it_too(
 
 def may_begin(pool: Pool, run: int) -> list[Order]:
     """What workers may take of a run's invitations."""
-    return orders.asked(pool.store, run, "plain", ORDER[Action.INVITE], 0, 1)
+    return orders.next_of_action(pool.store, run, "plain", ORDER[Action.INVITE], 0, 1)
 
 
 def test_a_plan_that_a_run_has_overtaken_is_refused_and_the_next_one_is_not(pool: Pool) -> None:
@@ -373,7 +373,7 @@ def test_a_plan_that_a_run_has_overtaken_is_refused_and_the_next_one_is_not(pool
     before = pool.begin(everybody)
     with pool.workers(), pool.runner() as runner:
         pool.wait(50)
-        claims: runs.Claims | None = runs.claims(pool.store)
+        claims: runs.Claims | None = runs.attempts_by_account(pool.store)
         plan = pool.uninvited(everybody)
         pool.wait(150)
         with pytest.raises(Conflict, match="plain"):
@@ -443,7 +443,7 @@ def test_nothing_is_sent_for_a_run_that_another_one_has_replaced(pool: Pool) -> 
     assert not pool.service.posts
     assert not pool.failures
     order = Order(1, run, invites(1)[0], 0, None)
-    with pytest.raises(Taken):
+    with pytest.raises(OrderTaken):
         OrderEntry(pool.store, order, SystemClock()).intend("POST invitations")
 
 
@@ -471,8 +471,10 @@ def test_what_nobody_waits_for_any_more_is_put_back(pool: Pool) -> None:
 def claimed(pool: Pool, run: int, ago: float = 0.0, action: Action = Action.INVITE) -> None:
     """The first order of a run was claimed, so many seconds ago, by somebody who is gone."""
     now = time.time() - ago
-    first = orders.asked(pool.store, run, "plain", ORDER[action], 0, 1)[0]
-    assert pool.store.write(lambda c: orders.intend(c, first.id, "POST invitations", now, None))
+    first = orders.next_of_action(pool.store, run, "plain", ORDER[action], 0, 1)[0]
+    assert pool.store.write(
+        lambda c: orders.record_intent(c, first.id, "POST invitations", now, None)
+    )
 
 
 def test_a_file_is_nothing_to_share(tmp_path: Path) -> None:
@@ -490,10 +492,10 @@ def test_a_plan_sees_what_was_answered_after_the_workers_had_their_time(
     (ada,) = invites(1)
     run = pool.begin([ada])
     claimed(pool, run)
-    (sent,) = orders.unanswered(pool.store)
+    (sent,) = orders.unanswered_orders(pool.store)
     with pool.runner() as runner, runner.paused_workers():
         pool.service.add_invitation(ada.email)
-        OrderEntry(pool.store, sent, SystemClock()).done(Done("invited"))
+        OrderEntry(pool.store, sent, SystemClock()).done(OrderOutcome("invited"))
         runner.reconcile()
         before = runner.claims()
         plan = pool.uninvited([ada])
@@ -504,11 +506,11 @@ def test_a_plan_sees_what_was_answered_after_the_workers_had_their_time(
 def test_a_plan_waits_for_requests_that_are_under_way_elsewhere(pool: Pool) -> None:
     run = pool.begin(invites(1))
     claimed(pool, run)
-    (sent,) = orders.unanswered(pool.store)
+    (sent,) = orders.unanswered_orders(pool.store)
 
     def answer() -> None:
         time.sleep(0.5)
-        OrderEntry(pool.store, sent, SystemClock()).done(Done("invited"))
+        OrderEntry(pool.store, sent, SystemClock()).done(OrderOutcome("invited"))
 
     with pool.runner() as runner, ThreadPoolExecutor(1) as elsewhere:
         began = time.monotonic()

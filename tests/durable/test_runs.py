@@ -33,7 +33,7 @@ from guestlist.ledger import Ledger, orders, runs
 from guestlist.ledger.deferred_grants import all_deferred
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.lock import exclusive
-from guestlist.ledger.orders import Taken
+from guestlist.ledger.orders import OrderTaken
 from guestlist.ledger.schema import OrderState
 from guestlist.models import Member, Role
 from guestlist.provider import Flow, Page, Request, operation
@@ -41,7 +41,7 @@ from guestlist.runs.account_worker import AccountWorker
 from guestlist.runs.settling import due_changes
 from guestlist.runs.tally import Tally
 from guestlist.runs.unresolved_requests import MAX_ATTEMPTS
-from guestlist.runs.work import ChunkWork, RunWork
+from guestlist.runs.work import ChunkSource, RunSource
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_a_run_is_written_down_with_all_its_orders_or_not_at_all(machine: Machin
         run = runs.unfinished_run(process.store)
         assert run is not None
         assert run.id == before
-        assert orders.left(process.store, before) == {"plain": 2}
+        assert orders.unsettled_counts(process.store, before) == {"plain": 2}
 
 
 def test_an_order_is_claimed_by_one(machine: Machine) -> None:
@@ -122,7 +122,7 @@ def test_an_order_is_claimed_by_one(machine: Machine) -> None:
         first = OrderEntry(one.store, an_order(), one.clock)
         second = OrderEntry(other.store, an_order(), other.clock)
         first.intend("POST invitations")
-        with pytest.raises(Taken):
+        with pytest.raises(OrderTaken):
             second.intend("POST invitations")
         machine.clock.sleep(1)
         first.intend("POST invitations")  # another request of the same order
@@ -134,11 +134,11 @@ def test_a_worker_that_wakes_up_late_finds_its_order_taken(machine: Machine) -> 
     with machine.process() as process:
         sleeper = OrderEntry(process.store, an_order(), process.clock)
         sleeper.intend("POST invitations")
-        (found,) = orders.unanswered(process.store)
+        (found,) = orders.unanswered_orders(process.store)
         OrderEntry(process.store, found, process.clock).ask_again(found.change, "a look")
         sleeper.refused(Unauthorized("too late to tell"))
         assert states(machine) == {"ASKED": 1}
-        with pytest.raises(Taken):
+        with pytest.raises(OrderTaken):
             sleeper.intend("POST invitations")
 
 
@@ -203,8 +203,8 @@ def test_what_a_service_says_yes_to_and_does_not_do_is_given_up(
         account_worker = AccountWorker(
             process.guests, process.store, process.stop, tally, reconciles=not chunks
         )
-        work = ChunkWork(process.store, "plain", [1]) if chunks else None
-        account_worker.run(work or RunWork(process.store, run, "plain"))
+        work = ChunkSource(process.store, "plain", [1]) if chunks else None
+        account_worker.run(work or RunSource(process.store, run, "plain"))
     assert tally.halted is None
     assert tally.unknown == 1
     assert [one.message for one in tally.problems] == [
@@ -273,7 +273,7 @@ def test_a_worker_reports_a_pause_that_it_waits_for(
         worker = AccountWorker(
             process.guests, process.store, process.stop, Tally("plain", left=1), reconciles=False
         )
-        worker.run(ChunkWork(process.store, "plain", [run]))
+        worker.run(ChunkSource(process.store, "plain", [run]))
     assert states(machine) == {"DONE": 1}
     pauses = [event for event in machine.events if event.name == "pause"]
     assert 59 <= len(pauses) <= 61
@@ -353,7 +353,7 @@ def test_a_doubt_on_an_account_that_is_gone_from_the_configuration_is_told(
     machine.begin([change("ada@example.com", account="old")])
     now = machine.clock.now().timestamp()
     with machine.process() as process:
-        assert process.store.write(lambda c: orders.intend(c, 1, "POST", now, None))
+        assert process.store.write(lambda c: orders.record_intent(c, 1, "POST", now, None))
         summary = process.runner.reconcile()
     assert isinstance(summary.tallies["old"].halted, UnknownAccount)
     assert summary.failed

@@ -42,7 +42,7 @@ from guestlist.ledger.schema import OrderState
 from guestlist.runs.account_worker import AccountWorker
 from guestlist.runs.tally import Tally
 from guestlist.runs.unresolved_requests import UnresolvedRequests
-from guestlist.runs.work import ChunkWork
+from guestlist.runs.work import ChunkSource
 from pytest_guestlist.clock import VirtualClock
 
 ADA = "ada@example.com"
@@ -289,7 +289,7 @@ def test_only_senders_that_can_still_wait_are_waited_for(machine: Machine) -> No
             account_worker = AccountWorker(
                 process.guests, process.store, process.stop, Tally("plain")
             )
-            found = orders.unanswered(process.store)
+            found = orders.unanswered_orders(process.store)
             if not alone:
                 found = [replace(one, doubted=None) for one in found]
             account_worker.recover(found, alone=alone)
@@ -321,7 +321,7 @@ def test_a_clock_that_is_set_back_keeps_no_order_unresolved(
     with machine.process() as dead:
         _intend(machine, dead)
         if noted:
-            (sent,) = orders.unanswered(dead.store)
+            (sent,) = orders.unanswered_orders(dead.store)
             OrderEntry(dead.store, sent, dead.clock).unanswered("the connection broke")
     clock.step = timedelta(minutes=-30)
     began = clock.monotonic()
@@ -330,11 +330,11 @@ def test_a_clock_that_is_set_back_keeps_no_order_unresolved(
             account_worker = AccountWorker(
                 process.guests, process.store, process.stop, Tally("plain")
             )
-            account_worker.recover(orders.unanswered(process.store), alone=alone)
+            account_worker.recover(orders.unanswered_orders(process.store), alone=alone)
         clock.sleep(5)
     with machine.process() as process:
         account_worker = AccountWorker(process.guests, process.store, process.stop, Tally("plain"))
-        account_worker.recover(orders.unanswered(process.store), alone=alone)
+        account_worker.recover(orders.unanswered_orders(process.store), alone=alone)
         account_worker._reconcile_all()
     assert clock.monotonic() - began < BUDGET.total + SKEW + GRACE + 11
     assert [row["state"] for row in machine.rows()] == [OrderState.ASKED]
@@ -343,7 +343,7 @@ def test_a_clock_that_is_set_back_keeps_no_order_unresolved(
 def _intend(machine: Machine, process: Process) -> None:
     """Says of the only order that its request is about to leave."""
     now = machine.clock.now().timestamp()
-    process.store.write(lambda c: orders.intend(c, 1, "POST", now, None))
+    process.store.write(lambda c: orders.record_intent(c, 1, "POST", now, None))
 
 
 def test_a_restart_does_not_begin_the_grace_period_anew(machine: Machine) -> None:
@@ -356,7 +356,7 @@ def test_a_restart_does_not_begin_the_grace_period_anew(machine: Machine) -> Non
             account_worker = AccountWorker(
                 process.guests, process.store, process.stop, Tally("plain")
             )
-            account_worker.recover(orders.unanswered(process.store), alone=True)
+            account_worker.recover(orders.unanswered_orders(process.store), alone=True)
         machine.clock.sleep(GRACE / 2)
     began = machine.clock.monotonic()
     machine.run(run)
@@ -375,10 +375,10 @@ def test_what_never_happens_is_given_up_also_where_somebody_else_looks(machine: 
             account_worker = AccountWorker(
                 process.guests, process.store, process.stop, tally, **how
             )
-            account_worker.run(ChunkWork(process.store, "plain", [1]))
+            account_worker.run(ChunkSource(process.store, "plain", [1]))
             machine.clock.sleep(GRACE)
             doubts = UnresolvedRequests(process.guests.account("plain"), "plain", tally)
-            doubts.recover(process.store, orders.unanswered(process.store), alone=False)
+            doubts.recover(process.store, orders.unanswered_orders(process.store), alone=False)
             doubts.look()
     assert machine.service.posts[ADA] == 5
     assert [row["state"] for row in machine.rows()] == [OrderState.REFUSED]
@@ -392,7 +392,7 @@ def test_an_attempt_that_was_interrupted_does_not_count(machine: Machine) -> Non
         account_worker = AccountWorker(
             dead_as_well.guests, dead_as_well.store, dead_as_well.stop, Tally("plain")
         )
-        account_worker.recover(orders.unanswered(dead_as_well.store), alone=True)
+        account_worker.recover(orders.unanswered_orders(dead_as_well.store), alone=True)
     machine.run(run)
     assert [row["attempts"] for row in machine.rows()] == [1]
 
@@ -405,7 +405,7 @@ def test_a_chunk_is_worked_on_until_nothing_of_it_is_left(machine: Machine) -> N
         account_worker = AccountWorker(
             process.guests, process.store, process.stop, Tally("plain", left=5)
         )
-        account_worker.run(ChunkWork(process.store, "plain", range(1, 6)))
+        account_worker.run(ChunkSource(process.store, "plain", range(1, 6)))
     done = [row["id"] for row in machine.rows("id", "state = 10")]
     assert done == [1, 2, 3, 4, 5]
     assert set(machine.service.emails.values()) == {1}

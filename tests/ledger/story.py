@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from guestlist.address import email_key
 from guestlist.changes import ORDER, Action, Change
 from guestlist.ledger import orders, runs
-from guestlist.ledger.outcome import Done
+from guestlist.ledger.outcome import OrderOutcome
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 
@@ -54,14 +54,14 @@ class Story:
         if run is None:
             return self._write(lambda c: orders.add_for_single_call(c, change, day(at).timestamp()))
         now = day(at).timestamp()
-        self.store.make(lambda connection: runs.add(connection, [change], run=run, now=now))
-        work = orders.asked(self.store, run, account, ORDER[action], 0, 1_000_000)
+        self.store.make(lambda connection: runs.add_orders(connection, [change], run=run, now=now))
+        work = orders.next_of_action(self.store, run, account, ORDER[action], 0, 1_000_000)
         return work[-1].id
 
     def sent(self, id: int, at: float = 0.0) -> int:
         """A request was about to leave."""
         now = day(at).timestamp()
-        assert self._write(lambda c: orders.intend(c, id, "POST /v2/invitation", now, None))
+        assert self._write(lambda c: orders.record_intent(c, id, "POST /v2/invitation", now, None))
         return id
 
     def doubtful(self, email: str = ADA, at: float = 0.0, **facts: Any) -> int:
@@ -82,21 +82,21 @@ class Story:
         """Asked, sent and settled in a moment; deferred roles count from now on."""
         id = self.doubtful(email, at, **facts)
         assert self.settle(
-            id, at, state, Done(outcome, email_sent, detail, self._owed(email, facts))
+            id, at, state, OrderOutcome(outcome, email_sent, detail, self._owed(email, facts))
         )
         return id
 
-    def settle(self, id: int, at: float, state: OrderState, done: Done) -> bool:
+    def settle(self, id: int, at: float, state: OrderState, done: OrderOutcome) -> bool:
         """An answer to what was sent in the same moment."""
         now = day(at).timestamp()
-        return self._write(lambda c: orders.settle(c, id, now, now, state, done))
+        return self._write(lambda c: orders.record_outcome(c, id, now, now, state, done))
 
     def not_happened(self, id: int, at: float, sent: float, **facts: Any) -> None:
         """Ada's invitation is put back."""
         change = Change(action=Action.INVITE, account="cloud", email=ADA, key=ADA, **facts)
         now, mark = day(at).timestamp(), day(sent).timestamp()
         assert self._write(
-            lambda c: orders.ask_again(c, id, now, mark, change, "HTTP 503", attempts=1)
+            lambda c: orders.requeue(c, id, now, mark, change, "HTTP 503", attempts=1)
         )
 
     def _owed(self, email: str, facts: dict[str, Any]) -> tuple[Change, ...]:

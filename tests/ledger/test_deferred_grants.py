@@ -12,7 +12,7 @@ from guestlist.changes import Action, Change
 from guestlist.ledger import deferred_grants, history, orders, runs
 from guestlist.ledger.history import Search
 from guestlist.ledger.line import LineState
-from guestlist.ledger.outcome import Done
+from guestlist.ledger.outcome import OrderOutcome
 from guestlist.ledger.schema import OrderState
 
 ROLE = "group:Engineering"
@@ -20,9 +20,9 @@ INVITED = Change(action=Action.INVITE, account="cloud", email=ADA, key=ADA, defe
 
 
 def invited(connection: Connection, id: int) -> None:
-    done = Done("invited", deferred=INVITED.deferred_changes())
+    done = OrderOutcome("invited", deferred=INVITED.deferred_changes())
     now = day(1).timestamp()
-    assert orders.settle(connection, id, now, day(0).timestamp(), OrderState.DONE, done)
+    assert orders.record_outcome(connection, id, now, day(0).timestamp(), OrderState.DONE, done)
 
 
 def test_two_that_come_to_owe_it_at_the_same_time_owe_it_once(story: Story) -> None:
@@ -50,7 +50,7 @@ def test_what_is_owed_again_before_it_was_given_is_owed_once(story: Story) -> No
         runs.begin_run(story.store, INVITED.deferred_changes, "", "settle", 0.0)
     assert list(deferred_grants.all_deferred(story.store)) == []
     for _ in range(2):
-        story.store.make(lambda connection: runs.drop(connection, day(2).timestamp()))
+        story.store.make(lambda connection: runs.drop_orders(connection, day(2).timestamp()))
         assert len(list(deferred_grants.all_deferred(story.store))) == 1
         story.settled(deferred=(ROLE,))
     assert len(list(deferred_grants.all_deferred(story.store))) == 1

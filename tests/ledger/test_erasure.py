@@ -17,7 +17,7 @@ from guestlist.ledger import answers, erasure, orders, runs
 from guestlist.ledger.erasure import Erased, expire, forget
 from guestlist.ledger.history import lines
 from guestlist.ledger.lock import exclusive
-from guestlist.ledger.outcome import Done
+from guestlist.ledger.outcome import OrderOutcome
 from guestlist.ledger.schema import OrderState, entries, halts, paces
 from guestlist.ledger.schema import orders as orders_table
 from guestlist.ledger.schema import runs as runs_table
@@ -82,10 +82,10 @@ def test_no_answer_gets_the_number_of_one_that_is_deleted(story: Story) -> None:
         story.settled(email)
     everybody = {one.email: one for one in answers.waiting(story.store, 0.0)}
     gone = {email: Guest(account="cloud", email=email, state=State.GONE) for email in everybody}
-    assert answers.note(story.store, everybody[BOB], gone[BOB], 1.0)
-    known = answers.last(story.store)
+    assert answers.record_answer(story.store, everybody[BOB], gone[BOB], 1.0)
+    known = answers.last_number(story.store)
     forget(story.store, BOB)
-    assert answers.note(story.store, everybody[ADA], gone[ADA], 2.0)
+    assert answers.record_answer(story.store, everybody[ADA], gone[ADA], 2.0)
     assert [one.email for one in answers.answers(story.store, known, 10)] == [ADA]
 
 
@@ -94,7 +94,7 @@ def test_an_answer_of_somebody_who_is_forgotten_is_no_news(story: Story) -> None
     (one,) = answers.waiting(story.store, 0.0)
     forget(story.store, ADA)
     gone = Guest(account="cloud", email=ADA, state=State.GONE)
-    assert not answers.note(story.store, one, gone, 1.0)
+    assert not answers.record_answer(story.store, one, gone, 1.0)
 
 
 def test_not_while_an_order_is_in_doubt(story: Story) -> None:
@@ -113,7 +113,7 @@ def test_an_answer_that_comes_after_it_leaves_no_trace(story: Story) -> None:
     story.doubtful(BOB)  # so that the number is not given away again
     forget(story.store, ADA, force=True)
     deferred = Change(action=Action.SETTLE, account="cloud", email=ADA, key=ADA, roles=("Member",))
-    assert not story.settle(id, 0, OrderState.DONE, Done("invited", deferred=(deferred,)))
+    assert not story.settle(id, 0, OrderState.DONE, OrderOutcome("invited", deferred=(deferred,)))
     assert people(story) == [BOB]
     assert rows_of_history(story) == 1
 
@@ -122,7 +122,9 @@ def test_what_waited_is_not_sent_by_whoever_holds_it(story: Story) -> None:
     id = story.asked(ADA)
     story.asked(BOB)
     forget(story.store, ADA)
-    sent = story.store.write(lambda c: orders.intend(c, id, "POST", day(1).timestamp(), None))
+    sent = story.store.write(
+        lambda c: orders.record_intent(c, id, "POST", day(1).timestamp(), None)
+    )
     assert not sent
 
 

@@ -13,7 +13,7 @@ from guestlist.ledger import history, runs
 from guestlist.ledger.erasure import forget
 from guestlist.ledger.history import Search, counts, latest, lines
 from guestlist.ledger.line import LineState, LogLine
-from guestlist.ledger.outcome import Done
+from guestlist.ledger.outcome import OrderOutcome
 from guestlist.ledger.schema import OrderState
 from guestlist.runs.workers import shared
 
@@ -24,7 +24,7 @@ def test_all_that_happened_to_an_order(story: Story) -> None:
     story.sent(id, 1)
     story.not_happened(id, 2, sent=1, reason="not there yet")
     story.sent(id, 3)
-    story.settle(id, 3, OrderState.DONE, Done("invited", True, "a warning"))
+    story.settle(id, 3, OrderState.DONE, OrderOutcome("invited", True, "a warning"))
     [line] = lines(story.store)
     assert (line.email, line.key, line.account) == ("Ada@Example.com", ADA, "cloud")
     assert (line.run, line.source, line.action) == (run, "guestlist.toml", Action.INVITE)
@@ -42,7 +42,7 @@ def test_all_that_happened_to_an_order(story: Story) -> None:
 
 def test_every_state(story: Story) -> None:
     story.asked(run=story.run())
-    story.store.make(lambda connection: runs.drop(connection, day(1).timestamp()))
+    story.store.make(lambda connection: runs.drop_orders(connection, day(1).timestamp()))
     story.asked()
     story.doubtful()
     story.settled(deferred=("group:Engineering",))
@@ -93,7 +93,7 @@ def test_which_orders(story: Story, search: Search, found: list[int]) -> None:
 def test_what_was_settled_lately_counts_although_it_was_asked_for_long_ago(story: Story) -> None:
     id = story.asked(at=0)
     story.sent(id, 5)
-    story.settle(id, 5, OrderState.DONE, Done("invited"))
+    story.settle(id, 5, OrderState.DONE, OrderOutcome("invited"))
     assert list(lines(story.store, Search(since=day(4)))) != []
 
 

@@ -23,7 +23,7 @@ from guestlist.ledger import Ledger, history, orders
 from guestlist.ledger.export import write_csv, write_jsonl
 from guestlist.ledger.line import LineState, LogLine
 from guestlist.ledger.origin import GITHUB_VARIABLES, JOB_VARIABLES, Origin
-from guestlist.ledger.outcome import Done
+from guestlist.ledger.outcome import OrderOutcome
 from guestlist.ledger.runs import begin_run
 from guestlist.ledger.schema import OrderState
 from guestlist.models import Role
@@ -176,8 +176,8 @@ def test_a_deferred_role_names_who_made_the_call(story: Story) -> None:
 
     def invite(connection: Connection) -> None:
         id = orders.add_for_single_call(connection, change, 1.0, origin)
-        done = Done("invited", deferred=change.deferred_changes())
-        orders.settle(connection, id, 2.0, None, OrderState.DONE, done)
+        done = OrderOutcome("invited", deferred=change.deferred_changes())
+        orders.record_outcome(connection, id, 2.0, None, OrderState.DONE, done)
 
     story.store.make(invite)
     assert [who(line) for line in deferred_lines(story)] == [("ada", "laptop", None, "TICKET-7")]
@@ -188,10 +188,10 @@ def test_a_deferred_role_names_who_started_the_run(story: Story, action: Action)
     origin = Origin("ada", "laptop", None, "new team")
     changes = [asked(action, GROUP)]
     run = begin_run(story.store, lambda: changes, "digest", "team.toml", 1.0, origin=origin)
-    for order in orders.waiting(story.store, run, "cloud", 0, 10):
-        done = Done("invited", deferred=order.change.deferred_changes())
+    for order in orders.next_of_any_action(story.store, run, "cloud", 0, 10):
+        done = OrderOutcome("invited", deferred=order.change.deferred_changes())
         story.store.make(
-            lambda c, id=order.id, done=done: orders.settle(  # type: ignore[misc]
+            lambda c, id=order.id, done=done: orders.record_outcome(  # type: ignore[misc]
                 c, id, 2.0, None, OrderState.DONE, done
             )
         )

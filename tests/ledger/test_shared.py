@@ -20,7 +20,7 @@ def test_a_worker_may_look_after_any_number_of_accounts_at_a_time(server: Server
     with closing(Store(server.new_database("accounts"))) as store, ExitStack() as held:
         for number in range(20):
             assert held.enter_context(account_lock(store, f"account{number}"))
-        assert orders.unanswered(store) == []
+        assert orders.unanswered_orders(store) == []
 
 
 def test_whoever_watches_a_run_reads_no_other(story: Story) -> None:

@@ -13,12 +13,12 @@ from tests.ledger.story import ADA, NOON, Story
 from guestlist.errors import NotFound
 from guestlist.ledger import tokens
 from guestlist.ledger.erasure import forget
-from guestlist.ledger.tokens import Right, Token
+from guestlist.ledger.tokens import ApiToken, Right
 
 YEAR = timedelta(days=365)
 
 
-def new(story: Story, name: str = "deploy", right: Right = Right.READ) -> tuple[Token, str]:
+def new(story: Story, name: str = "deploy", right: Right = Right.READ) -> tuple[ApiToken, str]:
     return tokens.create(story.store, name, right, now=NOON, expires=NOON + YEAR, by="eve")
 
 
@@ -44,7 +44,7 @@ def test_a_revoked_token_is_invalid_and_stays_in_the_list(story: Story) -> None:
     assert tokens.find(story.store, secret) == revoked
     later = tokens.revoke(story.store, token.id, NOON + timedelta(days=2))
     assert later.revoked_at == NOON + timedelta(days=1), "the first time counts"
-    assert {one.id: one.revoked_at for one in tokens.every(story.store)} == {
+    assert {one.id: one.revoked_at for one in tokens.all_tokens(story.store)} == {
         token.id: NOON + timedelta(days=1),
         other.id: None,
     }
@@ -61,8 +61,8 @@ def test_the_last_use_is_stored_once_a_minute(story: Story) -> None:
     stored = []
     for seconds in (0, 59, 61):
         token = tokens.find(story.store, secret) or token
-        tokens.was_used(story.store, token, NOON + timedelta(seconds=seconds))
-        stored.append(tokens.every(story.store)[0].used_at)
+        tokens.record_use(story.store, token, NOON + timedelta(seconds=seconds))
+        stored.append(tokens.all_tokens(story.store)[0].used_at)
     assert stored == [NOON, NOON, NOON + timedelta(seconds=61)]
 
 
@@ -90,6 +90,6 @@ def test_a_mistyped_token_is_noticed_without_the_ledger(story: Story) -> None:
 def test_forgetting_a_person_replaces_the_name_of_their_token(story: Story) -> None:
     _, secret = new(story, ADA)
     forget(story.store, ADA)
-    (token,) = tokens.every(story.store)
+    (token,) = tokens.all_tokens(story.store)
     assert token.name == "(deleted)"
     assert tokens.find(story.store, secret) == token, "it can be revoked still"

@@ -17,7 +17,7 @@ from guestlist import Guestlist
 from guestlist.changes import Action
 from guestlist.errors import Conflict, GuestlistError, OutcomeUnknown
 from guestlist.ledger import Ledger
-from guestlist.ledger.outcome import Done
+from guestlist.ledger.outcome import OrderOutcome
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 from guestlist.ledger.unresolved import unresolved
@@ -186,7 +186,7 @@ def settled(
     story = Story(store)
     days = (at - NOON.timestamp()) / 86_400
     id = story.doubtful(email, days, action=action, account=account)
-    assert story.settle(id, days, state, Done("unknown", detail="HTTP 500"))
+    assert story.settle(id, days, state, OrderOutcome("unknown", detail="HTTP 500"))
 
 
 def test_the_last_order_that_was_carried_out_counts(story: Story) -> None:
@@ -196,7 +196,7 @@ def test_the_last_order_that_was_carried_out_counts(story: Story) -> None:
     def then(state: OrderState, action: Action, email: str = ADA, account: str = "plain") -> None:
         then.day += 1  # type: ignore[attr-defined]
         id = story.doubtful(email, then.day, action=action, account=account)  # type: ignore[attr-defined]
-        assert story.settle(id, then.day, state, Done("x"))  # type: ignore[attr-defined]
+        assert story.settle(id, then.day, state, OrderOutcome("x"))  # type: ignore[attr-defined]
 
     then.day = 0  # type: ignore[attr-defined]
     unknown, done, refused = OrderState.UNKNOWN, OrderState.DONE, OrderState.REFUSED

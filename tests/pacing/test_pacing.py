@@ -27,7 +27,7 @@ from guestlist.exchange.policy import run
 from guestlist.exchange.rate_limiter import MARGIN_SECONDS, RateLimiter
 from guestlist.exchange.recovery import once
 from guestlist.exchange.step import Block, Failure, Send, Sleep, Steps
-from guestlist.ledger.orders import Taken
+from guestlist.ledger.orders import OrderTaken
 from guestlist.models import Guest, State
 from guestlist.provider import Flow, Limit, Request, Response
 from guestlist.sandbox.limits import SlidingWindow
@@ -407,7 +407,7 @@ def test_nothing_long_is_waited_for_between_the_intent_and_the_request() -> None
 
         def intend(self, _request: str) -> None:
             if self.judged:
-                raise Taken("somebody else has looked")
+                raise OrderTaken("somebody else has looked")
             time.at += 0.5
             self.judged = True
 
@@ -416,6 +416,6 @@ def test_nothing_long_is_waited_for_between_the_intent_and_the_request() -> None
 
     guest = Guest(account="cloud", email="ada@example.com", state=State.GONE)
     call = Call(account, Budget(), strategy=InRun(guest, Slow()))
-    with pytest.raises(Taken):
+    with pytest.raises(OrderTaken):
         carry_out(time, run(call, _post()), Response(200))
     assert call.sent is None

@@ -261,7 +261,7 @@ def test_ctrl_c_is_raised_once_the_run_has_ended_cleanly(
     with pytest.raises(KeyboardInterrupt):
         guestlist.apply(roster, client=client, ledger=ledger, on_progress=interrupt)
     assert 3 < emails(guestlist_sandbox).total() < 80
-    assert orders.unanswered(ledger.store) == []
+    assert orders.unanswered_orders(ledger.store) == []
 
     events: list[RunEvent] = []
     done = guestlist.apply(roster, client=client, ledger=ledger, on_progress=events.append)
@@ -283,7 +283,7 @@ def test_with_a_stop_the_result_says_that_the_run_was_interrupted(
     done = guestlist.apply(roster, client=client, ledger=ledger, on_progress=end, stop=stop)
     assert done.interrupted
     assert done.left == 80 - emails(guestlist_sandbox).total()
-    assert orders.unanswered(ledger.store) == []
+    assert orders.unanswered_orders(ledger.store) == []
 
 
 def test_without_a_client_the_roster_s_own_accounts_are_used(
@@ -383,7 +383,7 @@ async def test_a_cancelled_run_ends_cleanly_and_goes_on_later(
     assert scope.cancelled_caught
     assert len(ended) == 1, "the run has ended before the cancellation went on"
     assert emails(guestlist_sandbox).total() < 80
-    assert orders.unanswered(ledger.store) == []
+    assert orders.unanswered_orders(ledger.store) == []
     async with AsyncGuestlist(guestlist_accounts, clock=guestlist_clock) as client:
         done = await guestlist.apply_async(roster, client=client, ledger=ledger)
     assert (done.left, set(emails(guestlist_sandbox).values())) == (0, {1})

@@ -462,7 +462,7 @@ def crashed_run(runner: Runner) -> int:
     change = Change(action=Action.INVITE, account="home", email=ADA, key=ADA, state=State.GONE)
     run = runner.begin(lambda: [change], "digest", "guestlist.toml")
     now = runner._guests.clock.now().timestamp()
-    assert runner._store.write(lambda c: orders.intend(c, 1, "POST", now, None))
+    assert runner._store.write(lambda c: orders.record_intent(c, 1, "POST", now, None))
     return run
 
 
@@ -527,7 +527,7 @@ def test_a_run_that_goes_on_meanwhile_keeps_its_order(
     assert len(guests.emails(ADA)) == 1
     assert rows(tmp_path) == [
         ("invite", OrderState.DONE, "invited"),
-        ("invite", OrderState.REFUSED, "Taken"),
+        ("invite", OrderState.REFUSED, "OrderTaken"),
     ]
 
 

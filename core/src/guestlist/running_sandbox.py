@@ -17,7 +17,7 @@ from typing import Any
 
 from guestlist.errors import MORE_FILES, ConfigError
 from guestlist.exchange.clock import SystemClock
-from guestlist.exchange.faults import TOO_MANY_FILES, files_ran_out
+from guestlist.exchange.faults import TOO_MANY_FILES, too_many_open_files
 from guestlist.plugins import Plugins
 from guestlist.provider import Provider
 
@@ -105,7 +105,7 @@ def _get(url: str, path: str) -> dict[str, Any]:
         cause: Exception | None = error
     else:
         cause = None
-    if files_ran_out(cause):
+    if too_many_open_files(cause):
         why = f"{url!r} cannot be asked: {TOO_MANY_FILES}"
         raise ConfigError(why, where=f"{VARIABLE}: ", hint=MORE_FILES) from cause
     if not isinstance(answer, dict):

@@ -14,7 +14,7 @@ from tests.core.cli.program import Program
 
 from guestlist.cli.confirmation import confirm
 from guestlist.cli.parser import UsageError
-from guestlist.cli.run_display import least_seconds
+from guestlist.cli.run_display import minimum_seconds
 from guestlist.ledger import Ledger
 from guestlist.provider.messages import Limit
 from guestlist.sandbox import Sandbox
@@ -192,8 +192,8 @@ def test_all_addresses_are_checked_before_one_is_invited(cli: Cli, sandbox: Sand
     ("changes", "seconds"), [(1, 0.0), (10, 0.0), (11, 60.0), (20, 60.0), (21, 120.0)]
 )
 def test_the_estimated_time_respects_the_rate_limit(changes: int, seconds: float) -> None:
-    assert least_seconds(changes, [Limit(10, 60), Limit(100, 1)]) == seconds
-    assert least_seconds(changes, []) == 0.0
+    assert minimum_seconds(changes, [Limit(10, 60), Limit(100, 1)]) == seconds
+    assert minimum_seconds(changes, []) == 0.0
 
 
 @pytest.mark.parametrize("terminal", ["stdin", "stderr"])

@@ -390,7 +390,7 @@ def killed(*changes: Change) -> None:
     begun("", *changes)
     with Ledger("ledger.db") as ledger:
         now = time.time()
-        assert ledger.store.write(lambda c: orders.intend(c, 1, "POST", now, None))
+        assert ledger.store.write(lambda c: orders.record_intent(c, 1, "POST", now, None))
 
 
 ADA = Change(action=Action.INVITE, account="cloud", email="ada@example.com", key="ada@example.com")

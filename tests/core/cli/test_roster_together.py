@@ -12,7 +12,7 @@ from tests.core.cli.conftest import Cli, Run
 
 from guestlist.changes import ORDER, Action, Change
 from guestlist.ledger import orders, runs
-from guestlist.ledger.outcome import Done
+from guestlist.ledger.outcome import OrderOutcome
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 from guestlist.roster import read_plan
@@ -62,22 +62,32 @@ def apply(cli: Cli, url: str) -> Run:
     return cli("apply", "guestlist.toml", *words)
 
 
-def settle(store: Store, run: int, state: OrderState, done: Done) -> None:
+def settle(store: Store, run: int, state: OrderState, done: OrderOutcome) -> None:
     """What another process has written about the first order of a run."""
-    first = orders.asked(store, run, "cloud", ORDER[Action.INVITE], 0, 1)[0]
-    store.write(lambda c: orders.settle(c, first.id, time.time(), None, state, done))
+    first = orders.next_of_action(store, run, "cloud", ORDER[Action.INVITE], 0, 1)[0]
+    store.write(lambda c: orders.record_outcome(c, first.id, time.time(), None, state, done))
 
 
 @pytest.mark.parametrize(
     ("state", "done", "code", "error"),
     [
-        (OrderState.REFUSED, Done("Conflict", detail="it said no"), 1, "Conflict"),
-        (OrderState.REFUSED, Done("SomePluginsOwn", detail="it said no"), 1, "GuestlistError"),
-        (OrderState.UNKNOWN, Done("unknown", detail="it may have happened"), 3, "OutcomeUnknown"),
+        (OrderState.REFUSED, OrderOutcome("Conflict", detail="it said no"), 1, "Conflict"),
+        (
+            OrderState.REFUSED,
+            OrderOutcome("SomePluginsOwn", detail="it said no"),
+            1,
+            "GuestlistError",
+        ),
+        (
+            OrderState.UNKNOWN,
+            OrderOutcome("unknown", detail="it may have happened"),
+            3,
+            "OutcomeUnknown",
+        ),
     ],
 )
 def test_what_failed_in_another_process_is_no_success(
-    cli: Cli, url: str, state: OrderState, done: Done, code: int, error: str
+    cli: Cli, url: str, state: OrderState, done: OrderOutcome, code: int, error: str
 ) -> None:
     store = Store(url)
     settle(store, begin(store, "ada@example.com", "bob@example.com"), state, done)
@@ -91,10 +101,10 @@ def test_what_no_process_can_tell_comes_before_what_was_refused(cli: Cli, url: s
     """Of many failures only the first are told, and the exit code is theirs."""
     store = Store(url)
     run = begin(store, *(f"p{number}@example.com" for number in range(30)), "ada@example.com")
-    refused = Done("Conflict", detail="it said no")
+    refused = OrderOutcome("Conflict", detail="it said no")
     for _ in range(29):
         settle(store, run, OrderState.REFUSED, refused)
-    settle(store, run, OrderState.UNKNOWN, Done("unknown", detail="it may have happened"))
+    settle(store, run, OrderState.UNKNOWN, OrderOutcome("unknown", detail="it may have happened"))
     store.close()
     applied = apply(cli, url)
     assert applied.code == 3

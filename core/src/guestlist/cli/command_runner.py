@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from guestlist.cli.commands import find
+from guestlist.cli.commands import find_command
 from guestlist.cli.exit_codes import Bug, Interrupted, exit_code
 from guestlist.cli.printing import print_document, print_errors, print_text
 from guestlist.cli.session import Session
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace, when_loaded: Callable[[], None] | None = 
     if arguments.quiet:
         mute_output()
     try:
-        command = find(arguments.command)
+        command = find_command(arguments.command)
         if when_loaded is not None:
             when_loaded()
         session = _run_in_session(command, arguments)

@@ -115,14 +115,14 @@ class _TimeLeft(TextColumn):
         left = int(task.remaining or 0)
         if not left or task.total is None:
             return Text()
-        allowed = least_seconds(left, task.fields["limits"])
+        allowed = minimum_seconds(left, task.fields["limits"])
         seconds = max(allowed, task.time_remaining or 0.0)
         if not seconds:
             return Text("-:--:--", style="dim")
         return Text(str(timedelta(seconds=round(seconds))), style="cyan")
 
 
-def least_seconds(changes: int, limits: Iterable[Limit]) -> float:
+def minimum_seconds(changes: int, limits: Iterable[Limit]) -> float:
     """Returns how many seconds the rate limits require for this number of changes. Assumes one
     request for each change, and that the first requests of a window are sent at once."""
     return max(

@@ -181,7 +181,7 @@ class RunReporter:
         if session.screen is None:
             session.results += map(_run_row, tallies.values())
             return
-        ended = orders.ended(self._at.ledger.store, run, MAX_CHANGES_ON_TERMINAL + 1)
+        ended = orders.settled_orders(self._at.ledger.store, run, MAX_CHANGES_ON_TERMINAL + 1)
         if len(ended) <= MAX_CHANGES_ON_TERMINAL:
             show_orders(session.screen, ended)
         else:

@@ -19,6 +19,6 @@ def answer_completion_request(parser: MainParser) -> None:
     argcomplete.autocomplete(parser)
 
 
-def script(shell: str) -> str:
+def completion_script(shell: str) -> str:
     """Returns the script that makes a shell complete `guestlist`."""
     return shellcode(["guestlist"], shell=shell)

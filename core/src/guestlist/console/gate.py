@@ -105,7 +105,7 @@ def visit_of(request: Request) -> Visit | None:
     return request.scope.get("guestlist.visit")
 
 
-class Refused(Exception):
+class GateRefusal(Exception):
     """The gate refuses a request.
 
     Attributes:
@@ -182,7 +182,7 @@ class Gate:
             app: ASGIApp = self._app
             try:
                 receive = await self._admit(request, receive)
-            except Refused as refused:
+            except GateRefusal as refused:
                 app = refused.answer
                 if _is_api(route_path(scope)):
                     app = refusal_response(request, refused.answer.status_code, str(refused))
@@ -220,18 +220,20 @@ class Gate:
         is_change = request.method not in ("GET", "HEAD")
         if is_change and request.method != "POST":
             text = "The console has only GET and POST.\n"
-            raise Refused(text, answer=PlainTextResponse(text, 405, {"Allow": "GET, HEAD, POST"}))
+            raise GateRefusal(
+                text, answer=PlainTextResponse(text, 405, {"Allow": "GET, HEAD, POST"})
+            )
         visit = await self._visit(request, path)
         if visit is None and path not in PUBLIC_PATHS:
             typed: Fields = ()
             if is_change and _has_typed_text(path):
                 typed = _kept(await _read_form(request, MAX_BODY_BYTES))
-            raise Refused("", answer=self._signed_out(request, typed))
+            raise GateRefusal("", answer=self._signed_out(request, typed))
         if not is_change:
             request.scope["guestlist.visit"] = visit
             return receive
         if self._read_only and not _only_reads(path):
-            raise Refused("This console is read-only: nothing was changed.")
+            raise GateRefusal("This console is read-only: nothing was changed.")
         longest = MAX_SIGN_IN_BYTES if path == "/login" else MAX_BODY_BYTES
         form = await _read_form(request, longest)
         if visit is None or path == "/login":
@@ -242,21 +244,21 @@ class Gate:
             if path not in SHOWING_POSTS and not is_form_token(visit.secret, visit.value("csrf")):
                 request.scope["guestlist.visit"] = visit
                 typed = _kept(form) if _has_typed_text(path) else ()
-                raise Refused("", answer=self._out_of_date(request, typed))
+                raise GateRefusal("", answer=self._out_of_date(request, typed))
         request.scope["guestlist.visit"] = visit
         return receive
 
     def _check_host(self, request: Request) -> None:
         given = request.headers.getlist("host")
         if len(given) != 1:
-            raise Refused("A request needs one Host header.", 400)
+            raise GateRefusal("A request needs one Host header.", 400)
         if self._hosts is None:
             return
         name, port = _host_and_port(given[0], request.scope["scheme"])
         server = request.scope.get("server")
         own_port = server[1] if server else None
         if name not in self._hosts or (own_port is not None and port != own_port):
-            raise Refused("This console does not have that address.")
+            raise GateRefusal("This console does not have that address.")
 
     def _check_site(self, request: Request, path: str, *, is_api: bool) -> None:
         """Refuses a request that another page sends. Browsers name the page in `Origin`, with its
@@ -265,18 +267,18 @@ class Gate:
         origin = request.headers.get("origin")
         own = request.headers["host"]
         if origin is not None and _page_host(origin) != own:
-            raise Refused("Another web page may not use this console.")
+            raise GateRefusal("Another web page may not use this console.")
         if request.method in ("GET", "HEAD"):
             mode = request.headers.get("sec-fetch-mode")
             if site in ("same-site", "cross-site") and (
                 is_api or mode != "navigate" or path.endswith(("/events", ".csv"))
             ):
-                raise Refused("Another web page may not read this console.")
+                raise GateRefusal("Another web page may not read this console.")
             return
         if site not in (None, "same-origin", "none"):
-            raise Refused("Another web page may not act on this console.")
+            raise GateRefusal("Another web page may not act on this console.")
         if origin is None and site is None and not is_api:
-            raise Refused("A change needs an Origin header. Programs use the API with a token.")
+            raise GateRefusal("A change needs an Origin header. Programs use the API with a token.")
 
     async def _visit(self, request: Request, path: str) -> Visit | None:
         if self._identify is not None:
@@ -365,12 +367,12 @@ def _kept(form: Fields) -> Fields:
 async def _read_form(request: Request, longest: int) -> Fields:
     kind = request.headers.get("content-type", "").partition(";")[0].strip()
     if kind not in ("application/x-www-form-urlencoded", ""):
-        raise Refused("The console reads only its own forms.", 415)
+        raise GateRefusal("The console reads only its own forms.", 415)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > longest:
-            raise Refused(
+            raise GateRefusal(
                 f"This form is larger than {longest // 1024} KiB: nothing was changed."
                 " Send fewer lines at a time.",
                 413,
@@ -378,7 +380,7 @@ async def _read_form(request: Request, longest: int) -> Fields:
     try:
         pairs = parse_qsl(body.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
     except ValueError:
-        raise Refused("This form has too many fields: nothing was changed.", 413) from None
+        raise GateRefusal("This form has too many fields: nothing was changed.", 413) from None
     return tuple((_clean(name), _clean(value)) for name, value in pairs)
 
 

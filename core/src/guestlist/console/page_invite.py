@@ -18,7 +18,7 @@ from guestlist.console.gate import Visit, redirect, visit_of
 from guestlist.console.people import PAGE_ROWS, OpenRow
 from guestlist.console.site import Site, page_number
 from guestlist.console.words import TABS, Failure, expiry_text, failure_of, names, plain
-from guestlist.console.work import Calls, LeftOut, Review, Step
+from guestlist.console.work import Calls, ExcludedPerson, Review, Step
 from guestlist.errors import GuestlistError
 from guestlist.models import MAY_BE_OPEN, Guest, NewInvitation, Role, State
 from guestlist.provider import Provider
@@ -33,7 +33,7 @@ GROUPS = ("Refused", "To invite", "Not sure", "Already invited", "Already member
 
 
 @dataclass(frozen=True)
-class Pasted:
+class PastedText:
     """What was found in a pasted text.
 
     Attributes:
@@ -47,7 +47,7 @@ class Pasted:
     unreadable: tuple[tuple[int, str, str], ...]
 
 
-def read_pasted(text: str) -> Pasted:
+def read_pasted(text: str) -> PastedText:
     """Finds the addresses in a pasted text: one or several in a line, separated by commas,
     semicolons, tabs or spaces, alone or as `Name <address>`. A first line of titles is skipped."""
     found: dict[str, str] = {}
@@ -67,11 +67,11 @@ def read_pasted(text: str) -> Pasted:
                 continue
             duplicates += key in found
             found.setdefault(key, address)
-    return Pasted(tuple(found.values()), duplicates, tuple(unreadable))
+    return PastedText(tuple(found.values()), duplicates, tuple(unreadable))
 
 
 @dataclass
-class Chosen:
+class InviteForm:
     """The fields of the form."""
 
     text: str = ""
@@ -90,7 +90,7 @@ class Chosen:
         ]
 
     @classmethod
-    def of(cls, visit: Visit, accounts: Sequence[str]) -> Chosen:
+    def of(cls, visit: Visit, accounts: Sequence[str]) -> InviteForm:
         """Reads the posted form."""
         given = visit.values("account")
         return cls(
@@ -102,7 +102,7 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class InviteTarget:
     """What people are invited to in one account."""
 
     account: str
@@ -125,19 +125,19 @@ class InvitePages:
         what a refused form contained, or leads back to the review that it started."""
         site, query = self._site, request.query_params
         site.people.begin()
-        chosen = Chosen()
+        chosen = InviteForm()
         visit = visit_of(request)
         if request.method == "POST" and visit is not None:
             review = visit.value("review")
             if review and (site.reviews.get(review) or not visit.value("people")):
                 return redirect(request, f"/reviews/{review}")
-            return self._form(request, Chosen.of(visit, self._accounts))
+            return self._form(request, InviteForm.of(visit, self._accounts))
         again = site.works.get(query.get("again", ""))
-        if isinstance(again, Calls) and isinstance(again.review.again, Chosen):
+        if isinstance(again, Calls) and isinstance(again.review.again, InviteForm):
             before = again.review.again
             lines = [step.label for step in again.failed] + again.review.corrections
             text = "\n".join(dict.fromkeys(lines))
-            chosen = Chosen(text, before.accounts, before.roles, before.options)
+            chosen = InviteForm(text, before.accounts, before.roles, before.options)
         elif (person := site.people.person(query.get("person", ""))) is not None:
             chosen.text = person.who
         if query.get("account", "") in site.client.accounts:
@@ -149,7 +149,7 @@ class InvitePages:
         site, visit = self._site, visit_of(request)
         if visit is None:
             raise HTTPException(403)
-        chosen = Chosen.of(visit, self._accounts)
+        chosen = InviteForm.of(visit, self._accounts)
         pasted = read_pasted(chosen.text)
         problems = []
         if not pasted.addresses:
@@ -174,9 +174,9 @@ class InvitePages:
     def _form(
         self,
         request: Request,
-        chosen: Chosen,
+        chosen: InviteForm,
         problems: Sequence[Failure] = (),
-        pasted: Pasted | None = None,
+        pasted: PastedText | None = None,
         status: int = 200,
     ) -> Response:
         site = self._site
@@ -204,7 +204,7 @@ class InvitePages:
             role_key=role_key,
         )
 
-    def _wanted(self, account: str, chosen: Chosen) -> Wanted:
+    def _wanted(self, account: str, chosen: InviteForm) -> InviteTarget:
         """Returns what people are invited to, after checks that need no request."""
         provider = self._site.client.accounts[account]
         number = self._accounts.index(account)
@@ -220,10 +220,10 @@ class InvitePages:
         can_defer = self._site.ledger is not None
         check_possible(provider, list(roles), True, "return", can_defer=can_defer)
         now, deferred = provider.split_roles(roles)
-        return Wanted(account, roles, options_of(provider, given), now, deferred)
+        return InviteTarget(account, roles, options_of(provider, given), now, deferred)
 
     def _review(
-        self, pasted: Pasted, wanted: Sequence[Wanted], visit: Visit, chosen: Chosen
+        self, pasted: PastedText, wanted: Sequence[InviteTarget], visit: Visit, chosen: InviteForm
     ) -> Review:
         client = self._site.client
         with ThreadPoolExecutor(len(wanted)) as pool:
@@ -232,14 +232,14 @@ class InvitePages:
                 for one in wanted
             }
         steps: list[Step] = []
-        left_out: list[LeftOut] = []
+        left_out: list[ExcludedPerson] = []
         for one in wanted:
             try:
                 states: Mapping[str, Guest] = read[one.account].result()
             except GuestlistError as error:
                 why = f"{error.headline}. Nothing is sent there now."
                 left_out += [
-                    LeftOut(address, one.account, why, "over", "Refused")
+                    ExcludedPerson(address, one.account, why, "over", "Refused")
                     for address in pasted.addresses
                 ]
                 continue
@@ -269,7 +269,9 @@ class InvitePages:
             verb="invite",
         )
 
-    def _forecast(self, address: str, wanted: Wanted, guest: Guest | None) -> Step | LeftOut:
+    def _forecast(
+        self, address: str, wanted: InviteTarget, guest: Guest | None
+    ) -> Step | ExcludedPerson:
         """Returns what the invitation of one person to one account will do."""
         client, account = self._site.client, wanted.account
         title = self._site.title(account)
@@ -279,10 +281,10 @@ class InvitePages:
             client.check_invitation(new)
         except GuestlistError as error:
             why = plain(f"{error.message}. {error.hint}")
-            return LeftOut(address, account, why, "over", "Refused")
+            return ExcludedPerson(address, account, why, "over", "Refused")
         state = guest.state if guest else State.GONE
         if state is State.ACCEPTED:
-            return LeftOut(address, account, "Is a member.", "good", "Already members")
+            return ExcludedPerson(address, account, "Is a member.", "good", "Already members")
         if state in MAY_BE_OPEN and state is not State.UNKNOWN:
             left = (
                 guest
@@ -290,7 +292,7 @@ class InvitePages:
                 and expiry_text(guest.invitation.expires_at, self._site.now)
             )
             why = "Has an open invitation" + (f", which {left}." if left else ".")
-            return LeftOut(address, account, why, "open", "Already invited")
+            return ExcludedPerson(address, account, why, "open", "Already invited")
         parts = [f"{title} emails an invitation"]
         if wanted.with_invitation:
             parts[0] += f" with {names(role.label for role in wanted.with_invitation)}"
@@ -377,7 +379,7 @@ class InvitePages:
             if not able:
                 error = provider.unsupported(verb)
                 why = plain(f"{error.message}. {error.hint}").strip()
-                left_out.append(LeftOut(row.who, row.account, why, "over"))
+                left_out.append(ExcludedPerson(row.who, row.account, why, "over"))
                 continue
             guest = row.guest
             who = guest.email or (f"@{guest.login}" if guest.login else row.who)

@@ -31,7 +31,7 @@ from guestlist.console.words import (
     outcome,
     plain,
 )
-from guestlist.console.work import LeftOut, Review, Step, read_person
+from guestlist.console.work import ExcludedPerson, Review, Step, read_person
 from guestlist.ledger.line import LineState, LogLine
 from guestlist.models import Guest, Identity, OffboardOutcome, Role
 from guestlist.provider import Provider
@@ -272,18 +272,18 @@ class PersonPages:
         identity = self._identity(person)
         (result,) = self._site.client.offboard(identity, dry_run=True)
         steps: list[Step] = []
-        left_out: list[LeftOut] = []
+        left_out: list[ExcludedPerson] = []
         for one in result.accounts:
             if one.outcome is OffboardOutcome.WOULD_REMOVE:
                 text = offboarded_text(one)
                 steps.append(Step("offboard", one.account, identity, person.who, text, "over"))
             elif one.outcome is OffboardOutcome.NOT_THERE:
-                left_out.append(LeftOut(person.who, one.account, "Is not there."))
+                left_out.append(ExcludedPerson(person.who, one.account, "Is not there."))
             else:
                 unknown = one.outcome is OffboardOutcome.UNKNOWN
                 why = plain(f"{one.reason}. {one.hint or ''}").strip()
                 tone = "unsure" if unknown else "over"
-                left_out.append(LeftOut(person.who, one.account, why, tone))
+                left_out.append(ExcludedPerson(person.who, one.account, why, tone))
         return Review(
             f"Remove {person.who} everywhere?",
             "They lose access at once. To come back, they need new invitations. Accounts that"

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from guestlist.console.gate import redirect, visit_of
 from guestlist.console.site import Site, page_number
-from guestlist.console.work import Calls, Progress, ReadingWork, Review, Step, Work
+from guestlist.console.work import BackgroundWork, Calls, ReadingWork, Review, Step, StepState
 
 ROWS = 200
 """Rows of a review or a result on one page."""
@@ -67,7 +67,7 @@ class WorkPages:
                 " Nothing was changed. Make a new one.",
             )
 
-        def begin() -> Work:
+        def begin() -> BackgroundWork:
             client = site.acting(visit)
             work = Calls(review, client, site.people, site.resends, visit.actor)
             site.works.add(work)
@@ -84,7 +84,7 @@ class WorkPages:
             return redirect(request, work.page)
         if not isinstance(work, Calls):
             return self._site.page(request, "run.html", work=work)
-        order = {Progress.FAILED: 0, Progress.STOPPED: 1, Progress.RUNNING: 2}
+        order = {StepState.FAILED: 0, StepState.STOPPED: 1, StepState.RUNNING: 2}
         steps = sorted(work.steps, key=lambda step: order.get(step.progress, 3))
         last = max(1, -(-len(steps) // ROWS))
         number = min(page_number(request.query_params), last)
@@ -150,7 +150,7 @@ class WorkPages:
         stream = self._stream(work)
         return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
-    async def _stream(self, work: Work) -> AsyncIterator[str]:
+    async def _stream(self, work: BackgroundWork) -> AsyncIterator[str]:
         self._streams += 1
         try:
             began = pinged = monotonic()
@@ -175,7 +175,7 @@ class WorkPages:
             raise HTTPException(404, "This review is gone: nothing was changed. Make a new one.")
         return found
 
-    def _work(self, request: Request) -> Work:
+    def _work(self, request: Request) -> BackgroundWork:
         found = self._site.works.get(request.path_params["id"])
         if found is None:
             raise HTTPException(404, "This page is gone. The log shows what was done.")
@@ -186,7 +186,7 @@ def _summary(work: Calls) -> str:
     """Returns what was done so far, as a sentence."""
     counted: dict[str, int] = {}
     for step in work.steps:
-        if step.progress is Progress.DONE:
+        if step.progress is StepState.DONE:
             first = step.result.partition(".")[0]
             counted[first] = counted.get(first, 0) + 1
     parts = [f"{text}: {number:,}" for text, number in counted.items()]

@@ -21,7 +21,7 @@ from guestlist.console.gate import Visit, visit_of
 from guestlist.console.people import People
 from guestlist.console.sessions import Sessions
 from guestlist.console.words import LAST_DAY
-from guestlist.console.work import Resends, Review, Shelf, Work
+from guestlist.console.work import BackgroundWork, RecentItems, Resends, Review
 
 if TYPE_CHECKING:
     from guestlist.ledger.ledger import Ledger
@@ -65,8 +65,8 @@ class Site:
         self.mailbox = mailbox
         self.sessions = sessions
         self.people = People(client, roster)
-        self.reviews: Shelf[Review] = Shelf()
-        self.works: Shelf[Work] = Shelf()
+        self.reviews: RecentItems[Review] = RecentItems()
+        self.works: RecentItems[BackgroundWork] = RecentItems()
         self.resends = Resends(ledger)
 
     @property

@@ -28,7 +28,7 @@ from guestlist.models import (
 from guestlist.runs.findings import FindingKind
 
 
-class Look(NamedTuple):
+class StateStyle(NamedTuple):
     """How a state is shown: a word and a tone of color. The style sheet adds a shape for those who
     see no colors."""
 
@@ -38,18 +38,18 @@ class Look(NamedTuple):
 
 
 LOOKS = {
-    "member": Look("Member", "good", "is in"),
-    "no_access": Look("No access", "over", "is in, but may do nothing"),
-    "suspended": Look("Suspended", "over", "is in, but locked out"),
-    "invited": Look("Invited", "open", "has an invitation that can be accepted"),
-    "approval": Look("Waiting for approval", "open", "the organization has to approve first"),
-    "expired": Look("Expired", "over", "the invitation was not accepted in time"),
-    "declined": Look("Declined", "over", "said no"),
-    "withdrawn": Look("Withdrawn", "plain", "the invitation was withdrawn"),
-    "gone": Look("Not invited", "plain", "neither invited nor a member"),
-    "unsure": Look("Not sure", "unsure", "the service does not show it"),
-    "unclear": Look("Cannot tell", "plain", "the service shows no addresses of members"),
-    "unread": Look("Not read", "plain", "the service was not read yet, or did not answer"),
+    "member": StateStyle("Member", "good", "is in"),
+    "no_access": StateStyle("No access", "over", "is in, but may do nothing"),
+    "suspended": StateStyle("Suspended", "over", "is in, but locked out"),
+    "invited": StateStyle("Invited", "open", "has an invitation that can be accepted"),
+    "approval": StateStyle("Waiting for approval", "open", "the organization has to approve first"),
+    "expired": StateStyle("Expired", "over", "the invitation was not accepted in time"),
+    "declined": StateStyle("Declined", "over", "said no"),
+    "withdrawn": StateStyle("Withdrawn", "plain", "the invitation was withdrawn"),
+    "gone": StateStyle("Not invited", "plain", "neither invited nor a member"),
+    "unsure": StateStyle("Not sure", "unsure", "the service does not show it"),
+    "unclear": StateStyle("Cannot tell", "plain", "the service shows no addresses of members"),
+    "unread": StateStyle("Not read", "plain", "the service was not read yet, or did not answer"),
 }
 """Looks by state. `no_access` and `suspended` are members; `unclear` and
 `unread` are no states of a person."""
@@ -249,7 +249,7 @@ def outcome(line: LogLine) -> tuple[str, str, str]:
             return words or "dropped", "⊖", "plain"
 
 
-class ActionLook(NamedTuple):
+class ActionStyle(NamedTuple):
     """How an action of a plan or of the log is shown."""
 
     sign: str
@@ -258,18 +258,18 @@ class ActionLook(NamedTuple):
 
 
 ACTIONS = {
-    Action.INVITE: ActionLook("+", "Invite", "good"),
-    Action.RESEND: ActionLook("↻", "Send again", "open"),
-    Action.REPLACE: ActionLook("↻", "Replace invitation", "open"),
-    Action.ASSIGN_ROLE: ActionLook("+", "Give role", "good"),
-    Action.SETTLE: ActionLook("+", "Give deferred role", "good"),
-    Action.UNASSIGN_ROLE: ActionLook("-", "Take role", "over"),
-    Action.REVOKE: ActionLook("-", "Withdraw invitation", "over"),
-    Action.REMOVE: ActionLook("-", "Remove", "over"),
-    Action.WITHDRAW: ActionLook("-", "Cancel deferred role", "plain"),
-    Action.DEFER: ActionLook("…", "Role after acceptance", "plain"),
-    Action.UNRESOLVED: ActionLook("?", "Not sure", "unsure"),
-    Action.CANNOT: ActionLook("!", "Not possible", "over"),
+    Action.INVITE: ActionStyle("+", "Invite", "good"),
+    Action.RESEND: ActionStyle("↻", "Send again", "open"),
+    Action.REPLACE: ActionStyle("↻", "Replace invitation", "open"),
+    Action.ASSIGN_ROLE: ActionStyle("+", "Give role", "good"),
+    Action.SETTLE: ActionStyle("+", "Give deferred role", "good"),
+    Action.UNASSIGN_ROLE: ActionStyle("-", "Take role", "over"),
+    Action.REVOKE: ActionStyle("-", "Withdraw invitation", "over"),
+    Action.REMOVE: ActionStyle("-", "Remove", "over"),
+    Action.WITHDRAW: ActionStyle("-", "Cancel deferred role", "plain"),
+    Action.DEFER: ActionStyle("…", "Role after acceptance", "plain"),
+    Action.UNRESOLVED: ActionStyle("?", "Not sure", "unsure"),
+    Action.CANNOT: ActionStyle("!", "Not possible", "over"),
 }
 
 

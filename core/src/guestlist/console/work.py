@@ -2,7 +2,7 @@
 
 Every change is reviewed first: a `Review` lists each step and what it will do. It can be started
 once, by one press of its button: a second press, a second tab and a second person get the same
-`Work`. The work runs in the background and is not ended by a closed page.
+`BackgroundWork`. The work runs in the background and is not ended by a closed page.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ THREADS = 8
 logger = logging.getLogger("guestlist.console")
 
 
-class Progress(StrEnum):
+class StepState(StrEnum):
     """The progress of one step."""
 
     WAITING = "waiting"
@@ -75,13 +75,13 @@ class Step:
     tone: str = "open"
     group: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    progress: Progress = Progress.WAITING
+    progress: StepState = StepState.WAITING
     result: str = ""
     failure: Failure | None = None
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class ExcludedPerson:
     """A person whom a review leaves out, with the reason."""
 
     label: str
@@ -115,16 +115,16 @@ class Review:
     actor: str
     back: str
     verb: str = ""
-    left_out: list[LeftOut] = field(default_factory=list)
+    left_out: list[ExcludedPerson] = field(default_factory=list)
     corrections: list[str] = field(default_factory=list)
     again: object = None
     typed: Sequence[tuple[str, str]] = ()
-    work: Work | None = None
+    work: BackgroundWork | None = None
     made: float = field(default_factory=monotonic)
     id: str = field(default_factory=lambda: token_urlsafe(12))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def start(self, begin: Callable[[], Work]) -> Work:
+    def start(self, begin: Callable[[], BackgroundWork]) -> BackgroundWork:
         """Starts the work unless it was started before, and returns it."""
         with self._lock:
             if self.work is None:
@@ -161,7 +161,7 @@ class Resends:
                 step.result = (
                     "Was sent again already, after this review was made. Nothing more was sent."
                 )
-                step.progress = Progress.DONE
+                step.progress = StepState.DONE
                 return
             try:
                 call()
@@ -187,7 +187,7 @@ class Resends:
         )
 
 
-class Work:
+class BackgroundWork:
     """Something that runs in the background.
 
     Attributes:
@@ -246,7 +246,7 @@ class Work:
         except Exception as error:
             # The text of an unexpected error may contain secrets.
             logger.error("%s failed: %s", self.kind, type(error).__name__)
-            self.failure = unexpected(error)
+            self.failure = unexpected_failure(error)
         finally:
             self.ended = self._now()
             self.changed()
@@ -256,7 +256,7 @@ class Work:
         raise NotImplementedError
 
 
-class Calls(Work):
+class Calls(BackgroundWork):
     """Carries out the steps of a review, one call of the client for each.
 
     Args:
@@ -288,17 +288,17 @@ class Calls(Work):
     @property
     def finished(self) -> int:
         """The number of steps that need no more work."""
-        return self.count(Progress.DONE, Progress.FAILED)
+        return self.count(StepState.DONE, StepState.FAILED)
 
     @property
     def failed(self) -> list[Step]:
         """The steps that failed."""
-        return [step for step in self.steps if step.progress is Progress.FAILED]
+        return [step for step in self.steps if step.progress is StepState.FAILED]
 
     @property
     def stopped(self) -> list[Step]:
         """The steps that were not begun, because somebody has stopped the work."""
-        return [step for step in self.steps if step.progress is Progress.STOPPED]
+        return [step for step in self.steps if step.progress is StepState.STOPPED]
 
     def resume(self) -> None:
         """Makes the calls that were not made, because somebody has stopped the work."""
@@ -306,20 +306,20 @@ class Calls(Work):
             if self.is_running or not self.stopped:
                 return
             for step in self.stopped:
-                step.progress = Progress.WAITING
+                step.progress = StepState.WAITING
             self.steps = self.review.steps
             self.stopping, self.ended = False, None
         self.changed()
         self.start()
 
     def _perform(self, step: Step) -> None:
-        if step.progress is not Progress.WAITING:
+        if step.progress is not StepState.WAITING:
             return
         if self.stopping:
-            step.progress = Progress.STOPPED
+            step.progress = StepState.STOPPED
             self.changed()
             return
-        step.progress = Progress.RUNNING
+        step.progress = StepState.RUNNING
         try:
             if step.verb == "offboard":
                 self._offboard(step)
@@ -329,19 +329,19 @@ class Calls(Work):
             else:
                 self._call(step)
         except GuestlistError as error:
-            step.failure, step.progress = failure_of(error), Progress.FAILED
+            step.failure, step.progress = failure_of(error), StepState.FAILED
         except Stopped:  # The console is shutting down while the call waited.
-            step.progress = Progress.STOPPED
+            step.progress = StepState.STOPPED
         except Exception as error:
             logger.error("%s failed: %s", step.verb, type(error).__name__)
-            step.failure, step.progress = unexpected(error), Progress.FAILED
+            step.failure, step.progress = unexpected_failure(error), StepState.FAILED
         self.changed()
 
     def _call(self, step: Step) -> None:
         call = getattr(self._client, step.verb)
         result: Result = call(step.who, account=step.account, **step.arguments)
         title = self._client.accounts[step.account].title
-        step.result, step.progress = done_text(result, title), Progress.DONE
+        step.result, step.progress = done_text(result, title), StepState.DONE
         self._people.put(result.guest)
 
     def _offboard(self, step: Step) -> None:
@@ -351,9 +351,9 @@ class Calls(Work):
             unknown = done.outcome is OffboardOutcome.UNKNOWN
             remains = "Whether access remains is not known." if unknown else "Access remains."
             step.failure = Failure(done.reason or "", remains, plain(done.hint or ""))
-            step.progress = Progress.FAILED
+            step.progress = StepState.FAILED
             return
-        step.result, step.progress = offboarded_text(done), Progress.DONE
+        step.result, step.progress = offboarded_text(done), StepState.DONE
         person = result.person
         login = person.logins.get(step.account)
         self._people.put(
@@ -364,7 +364,7 @@ class Calls(Work):
 CarryOut = Callable[[Callable[[RunEvent], None], Stop], tuple[str, int]]
 
 
-class RunWork(Work):
+class RunWork(BackgroundWork):
     """A run of `apply` or `settle`.
 
     Args:
@@ -419,7 +419,7 @@ class RunWork(Work):
         self.changed()
 
 
-class ReadingWork(Work):
+class ReadingWork(BackgroundWork):
     """Something that reads all accounts for a page, such as the making of a plan.
 
     Args:
@@ -460,17 +460,17 @@ class ReadingWork(Work):
             self.changed()
 
 
-class Named(Protocol):
+class HasId(Protocol):
     """Something with an id."""
 
     @property
     def id(self) -> str: ...
 
 
-N = TypeVar("N", bound=Named)
+N = TypeVar("N", bound=HasId)
 
 
-class Shelf(Generic[N]):
+class RecentItems(Generic[N]):
     """Keeps the newest items by id."""
 
     def __init__(self, kept: int = KEPT) -> None:
@@ -495,7 +495,7 @@ class Shelf(Generic[N]):
             return iter(list(self._items.values())[::-1])
 
 
-def unexpected(error: Exception) -> Failure:
+def unexpected_failure(error: Exception) -> Failure:
     """Returns the failure for an error that is not guestlist's. Its text may contain secrets."""
     return Failure(
         f"guestlist itself failed ({type(error).__name__})",

@@ -48,7 +48,7 @@ class LocalFault(ValueError):
         self.hint = hint
 
 
-def files_ran_out(error: BaseException | None) -> bool:
+def too_many_open_files(error: BaseException | None) -> bool:
     """Returns whether too many open files are the reason for an error."""
     numbers = {one.errno for one in _chain(error) if isinstance(one, OSError)}
     return not numbers.isdisjoint(_TOO_MANY_FILES)
@@ -78,7 +78,7 @@ def unusable_proxy(kind: str) -> LocalFault:
     )
 
 
-def missing_socks() -> LocalFault:
+def missing_socks_package() -> LocalFault:
     """Returns the fault for a SOCKS proxy if the package that it needs is not installed."""
     return LocalFault(
         f"{_set(PROXIES) or 'the environment'} names a SOCKS proxy, which needs a package that is"

@@ -31,7 +31,7 @@ MAX_LOOK_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Settled(Generic[T]):
+class Creation(Generic[T]):
     """The result of a flow that creates something.
 
     Attributes:
@@ -49,7 +49,7 @@ def once(
     look: Look[T] | None,
     *,
     conclusive: bool = True,
-) -> Steps[Settled[T]]:
+) -> Steps[Creation[T]]:
     """Runs a flow that creates something, and makes sure that it takes effect at most once.
 
     Args:
@@ -67,7 +67,7 @@ def once(
     """
     for attempt in count(1):
         try:
-            return Settled((yield from run(call, create())), answered=True)
+            return Creation((yield from run(call, create())), answered=True)
         except GuestlistError as error:
             if error.happened is False:
                 raise
@@ -79,7 +79,7 @@ def once(
         )
         found = yield from _search(call, failure, look, conclusive)
         if found is not None:
-            return Settled(found, answered=False)
+            return Creation(found, answered=False)
         if attempt >= call.budget.attempts:
             gave_up = errors.ServiceUnavailable(
                 f"the request had no effect in {attempt} attempts: {failure.message}",

@@ -160,7 +160,7 @@ class _Wire:
             try:
                 return make()
             except ImportError as error:  # a SOCKS proxy
-                raise faults.missing_socks() from error
+                raise faults.missing_socks_package() from error
 
         return made
 

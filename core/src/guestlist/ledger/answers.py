@@ -86,7 +86,7 @@ def waiting(store: Store, since: float) -> list[Waiting]:
         ]
 
 
-def note(store: Store, one: Waiting, now: Guest, at: float) -> bool:
+def record_answer(store: Store, one: Waiting, now: Guest, at: float) -> bool:
     """Records a person's status if it ends the invitation. Returns False if the invitation is still
     open, the answer is recorded already, or the ledger has forgotten the person."""
     if now.state not in ENDS:
@@ -123,7 +123,7 @@ def answers(store: Store, after: int, limit: int) -> list[Answer]:
         ]
 
 
-def last(store: Store) -> int:
+def last_number(store: Store) -> int:
     """Returns the number of the last answer; 0 if there is none."""
     query = (
         select(func.max(entries.c.id))

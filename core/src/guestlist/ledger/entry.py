@@ -11,13 +11,13 @@ from guestlist.errors import GuestlistError, Unsupported
 from guestlist.exchange.clock import Clock
 from guestlist.ledger import deferred_grants, orders
 from guestlist.ledger.order import Order
-from guestlist.ledger.orders import Taken
+from guestlist.ledger.orders import OrderTaken
 from guestlist.ledger.origin import NOBODY, Origin
-from guestlist.ledger.outcome import Done
+from guestlist.ledger.outcome import OrderOutcome
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 
-NOT_HAPPENED = Done("did not happen")
+NOT_HAPPENED = OrderOutcome("did not happen")
 
 
 class OrderEntry:
@@ -40,16 +40,16 @@ class OrderEntry:
         """Records that a request is about to leave.
 
         Raises:
-            Taken: another worker has the order.
+            OrderTaken: another worker has the order.
             LedgerError: the record cannot be written.
         """
         id, now, mark = self.order.id, self._now(), self.mark
-        if not self._store.write(lambda c: orders.intend(c, id, request, now, mark)):
-            raise Taken("another worker has taken the order")
+        if not self._store.write(lambda c: orders.record_intent(c, id, request, now, mark)):
+            raise OrderTaken("another worker has taken the order")
         self.attempts += mark is None
         self.mark = now
 
-    def done(self, done: Done) -> bool:
+    def done(self, done: OrderOutcome) -> bool:
         """Records success, and defers the roles that have to wait for acceptance. Like the methods
         below, returns False if another process has recorded a result since."""
         return self._settle(OrderState.DONE, done)
@@ -60,7 +60,7 @@ class OrderEntry:
         change = self.order.change
         again = change.action is Action.SETTLE and not isinstance(error, Unsupported)
         deferred = (change.model_copy(update={"member": None}),) if again else ()
-        done = Done(type(error).__name__, detail=error.message, deferred=deferred)
+        done = OrderOutcome(type(error).__name__, detail=error.message, deferred=deferred)
         return self._settle(OrderState.REFUSED, done)
 
     def not_happened(self) -> bool:
@@ -70,13 +70,13 @@ class OrderEntry:
     def replaced(self, connection: Connection, now: float) -> bool:
         """Records that the order had no effect, in the transaction that stores the call which
         replaces it."""
-        return orders.settle(
+        return orders.record_outcome(
             connection, self.order.id, now, self.mark, OrderState.REFUSED, NOT_HAPPENED
         )
 
     def unknown(self, error: GuestlistError) -> bool:
         """Records that the outcome stays unknown."""
-        return self._settle(OrderState.UNKNOWN, Done("unknown", detail=error.message))
+        return self._settle(OrderState.UNKNOWN, OrderOutcome("unknown", detail=error.message))
 
     def answered(self, why: str) -> None:
         """Records that the service reported success in an answer that does not show the record.
@@ -107,13 +107,13 @@ class OrderEntry:
         id, now, mark = self.order.id, self._now(), self.mark
         attempts = self.attempts = self.attempts - (not counts)
         self._store.write(
-            lambda c: orders.ask_again(c, id, now, mark, change, why, attempts=attempts)
+            lambda c: orders.requeue(c, id, now, mark, change, why, attempts=attempts)
         )
         self.mark = None
 
-    def _settle(self, state: OrderState, done: Done) -> bool:
+    def _settle(self, state: OrderState, done: OrderOutcome) -> bool:
         id, now, mark = self.order.id, self._now(), self.mark
-        return self._store.write(lambda c: orders.settle(c, id, now, mark, state, done))
+        return self._store.write(lambda c: orders.record_outcome(c, id, now, mark, state, done))
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
@@ -147,7 +147,7 @@ class SingleEntry:
         """Records that a request is about to leave.
 
         Raises:
-            Taken: the run has meanwhile sent the order that this call was to replace.
+            OrderTaken: the run has meanwhile sent the order that this call was to replace.
         """
         if self._begun is not None:
             self._begun.intend(request)
@@ -155,7 +155,7 @@ class SingleEntry:
         now = self._clock.now().timestamp()
         id = self._store.write(lambda c: self._begin(c, request, now))
         if id is None:
-            raise Taken(
+            raise OrderTaken(
                 "a run is about to make the same change",
                 hint="Nothing was sent by this call. Repeat it once the run has ended.",
             )
@@ -180,20 +180,25 @@ class SingleEntry:
         """Records the outcome of the call, and defers the roles that have to wait for
         acceptance."""
         self._settle(
-            OrderState.DONE, Done(outcome, email_sent, deferred=self._change.deferred_changes())
+            OrderState.DONE,
+            OrderOutcome(outcome, email_sent, deferred=self._change.deferred_changes()),
         )
 
     def failed(self, error: GuestlistError) -> None:
         """Records that the call failed. It stays unresolved if it may have had an effect."""
         if error.happened and not error.half_done:
-            done = Done("done", detail=error.message, deferred=self._change.deferred_changes())
+            done = OrderOutcome(
+                "done", detail=error.message, deferred=self._change.deferred_changes()
+            )
             self._settle(OrderState.DONE, done)
         elif self._begun is not None and error.happened is None:
             self._begun.unanswered(error.message)
         else:
-            self._settle(OrderState.REFUSED, Done(type(error).__name__, detail=error.message))
+            self._settle(
+                OrderState.REFUSED, OrderOutcome(type(error).__name__, detail=error.message)
+            )
 
-    def _settle(self, state: OrderState, done: Done) -> None:
+    def _settle(self, state: OrderState, done: OrderOutcome) -> None:
         begun, now = self._begun, self._clock.now().timestamp()
 
         def write(connection: Connection) -> None:
@@ -202,7 +207,7 @@ class SingleEntry:
                 mark = None
             else:
                 id, mark = begun.order.id, begun.mark
-            orders.settle(connection, id, now, mark, state, done)
+            orders.record_outcome(connection, id, now, mark, state, done)
             if state is OrderState.DONE and self._change.action is Action.ASSIGN_ROLE:
                 deferred_grants.complete(connection, self._change, now)
             if state is OrderState.DONE and self._change.action in (Action.REVOKE, Action.REMOVE):

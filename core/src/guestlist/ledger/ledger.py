@@ -20,8 +20,8 @@ from guestlist.ledger.answers import Answer, Waiting
 from guestlist.ledger.entry import OrderEntry, SingleEntry
 from guestlist.ledger.order import Order
 from guestlist.ledger.origin import Origin
-from guestlist.ledger.outcome import Done
-from guestlist.ledger.perform import FOUND, found
+from guestlist.ledger.outcome import OrderOutcome
+from guestlist.ledger.perform import FOUND, found_outcome
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.shared_rate_limiter import rate_limiter_for
 from guestlist.ledger.store import Store
@@ -168,7 +168,7 @@ class Ledger:
     def answered(self, one: Waiting, now: Guest) -> bool:
         """Records a person's status. Returns True if the status ends the invitation, no process has
         recorded that before, and the ledger still has the person."""
-        return answers.note(self.store, one, now, self._clock.now().timestamp())
+        return answers.record_answer(self.store, one, now, self._clock.now().timestamp())
 
     def answers(self, after: int = 0, *, limit: int = 1000) -> list[Answer]:
         """Returns recorded ends of invitations, in the order in which they were recorded.
@@ -181,7 +181,7 @@ class Ledger:
     def last_answer(self) -> int:
         """Returns the number of the last answer; 0 if there is none. Later answers have higher
         numbers."""
-        return answers.last(self.store)
+        return answers.last_number(self.store)
 
     def close(self) -> None:
         """Waits until pending records are written, and closes the database."""
@@ -233,10 +233,12 @@ class UnansweredCall:
         self._entry = OrderEntry(ledger.store, order, clock)
         self._provider = call.provider
         self.role = role_of(order)
-        self._done: Done | None = None
+        self._done: OrderOutcome | None = None
         if self.role is not None:
             words = {Action.UNASSIGN_ROLE: RoleOutcome.UNASSIGNED}
-            self._done = Done(words.get(order.change.action, RoleOutcome.ASSIGNED), None, FOUND)
+            self._done = OrderOutcome(
+                words.get(order.change.action, RoleOutcome.ASSIGNED), None, FOUND
+            )
         now = clock.now().timestamp()
         left = min(
             order.over(call.budget.total, now), now
@@ -251,7 +253,7 @@ class UnansweredCall:
             final: whether the grace period is over.
         """
         try:
-            self._done = found(self._order, now)
+            self._done = found_outcome(self._order, now)
         except GuestlistError:
             return None
         if self._done is not None:

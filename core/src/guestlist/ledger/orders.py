@@ -26,7 +26,7 @@ from guestlist.errors import GuestlistError, OutcomeUnknown
 from guestlist.ledger.deferred_grants import defer
 from guestlist.ledger.order import COLUMNS, Ended, Order, add_entry, origin_of, read, row_of
 from guestlist.ledger.origin import NOBODY, Origin
-from guestlist.ledger.outcome import Done
+from guestlist.ledger.outcome import OrderOutcome
 from guestlist.ledger.schema import IS_OPEN, IS_UNKNOWN, OrderState, halts, orders, runs
 from guestlist.ledger.store import Store
 from guestlist.ledger.unresolved import IS_RESOLVED
@@ -104,7 +104,7 @@ def unanswered_role_changes(store: Store, account: str, key: str) -> list[Order]
     return [read(row) for row in rows]
 
 
-def next_place(
+def next_rank(
     store: Store, run: int, account: str, state: OrderState = OrderState.ASKED
 ) -> int | None:
     """Returns the rank of the first action that still has orders in `state`; None if there is
@@ -118,7 +118,9 @@ def next_place(
         )
 
 
-def asked(store: Store, run: int, account: str, place: int, after: int, limit: int) -> list[Order]:
+def next_of_action(
+    store: Store, run: int, account: str, place: int, after: int, limit: int
+) -> list[Order]:
     """Returns the next unsent orders of one action, sorted by number.
 
     Args:
@@ -131,7 +133,7 @@ def asked(store: Store, run: int, account: str, place: int, after: int, limit: i
     return [read(row) for row in rows]
 
 
-def waiting(store: Store, run: int, account: str, after: int, limit: int) -> list[Order]:
+def next_of_any_action(store: Store, run: int, account: str, after: int, limit: int) -> list[Order]:
     """Returns the next unsent orders of a run, with any action, sorted by number."""
     wanted = (
         select(*COLUMNS)
@@ -144,10 +146,8 @@ def waiting(store: Store, run: int, account: str, after: int, limit: int) -> lis
     return [read(row) for row in rows]
 
 
-def asked_ids(
-    store: Store, run: int, account: str, place: int, after: int, limit: int
-) -> list[int]:
-    """Returns the numbers of the orders that `asked` would return."""
+def next_ids(store: Store, run: int, account: str, place: int, after: int, limit: int) -> list[int]:
+    """Returns the numbers of the orders that `next_of_action` would return."""
     wanted = _asked(select(orders.c.id), run, account, place, after, limit)
     with store.reading() as connection:
         return list(connection.scalars(wanted))
@@ -177,7 +177,7 @@ def _open(state: OrderState, run: int | None, account: str) -> ColumnElement[boo
     )
 
 
-def chosen(store: Store, account: str, ids: Iterable[int]) -> list[Order]:
+def unsent_by_ids(store: Store, account: str, ids: Iterable[int]) -> list[Order]:
     """Returns the unsent orders with the given numbers, in order of execution."""
     with store.reading() as connection:
         rows = connection.execute(
@@ -193,7 +193,9 @@ def chosen(store: Store, account: str, ids: Iterable[int]) -> list[Order]:
     return [read(row) for row in rows]
 
 
-def unanswered(store: Store, account: str | None = None, run: int | None = None) -> list[Order]:
+def unanswered_orders(
+    store: Store, account: str | None = None, run: int | None = None
+) -> list[Order]:
     """Returns the orders whose request has left without a recorded answer."""
     where: list[Any] = [IS_OPEN, orders.c.state == OrderState.INTENDED]
     if account is not None:
@@ -212,7 +214,7 @@ def settled_since(store: Store, account: str, since: float) -> bool:
         return bool(connection.scalar(select(recent)))
 
 
-def left(store: Store, run: int) -> dict[str, int]:
+def unsettled_counts(store: Store, run: int) -> dict[str, int]:
     """Returns the number of unsettled orders of a run, by account."""
     with store.reading() as connection:
         rows = connection.execute(
@@ -239,7 +241,7 @@ def replacement_failed(store: Store, order: Order) -> bool:
         return bool(connection.scalar(select(exists().where(same_person, failed))))
 
 
-def ended(store: Store, run: int, limit: int) -> list[Ended]:
+def settled_orders(store: Store, run: int, limit: int) -> list[Ended]:
     """Returns the first settled orders of a run with their outcomes."""
     with store.reading() as connection:
         rows = connection.execute(
@@ -255,7 +257,7 @@ def ended(store: Store, run: int, limit: int) -> list[Ended]:
     ]
 
 
-def failures(store: Store, run: int, limit: int) -> list[GuestlistError]:
+def failed_order_errors(store: Store, run: int, limit: int) -> list[GuestlistError]:
     """Returns errors for the failed orders of a run, of all processes. Orders whose outcome stays
     unknown come first in each account.
 
@@ -332,7 +334,9 @@ _SETTLE_ASKED = update(orders).where(*_ASKED).values(**_SETTLED)
 _SETTLE = update(orders).where(*_SENT).values(**_SETTLED)
 
 
-def intend(connection: Connection, id: int, request: str, now: float, mark: float | None) -> bool:
+def record_intent(
+    connection: Connection, id: int, request: str, now: float, mark: float | None
+) -> bool:
     """Records that a request is about to leave. Returns False if another sender has the order, its
     account is stopped, or its run was replaced.
 
@@ -347,13 +351,13 @@ def intend(connection: Connection, id: int, request: str, now: float, mark: floa
     return bool(taken.rowcount)
 
 
-def settle(
+def record_outcome(
     connection: Connection,
     id: int,
     now: float,
     mark: float | None,
     state: OrderState,
-    done: Done,
+    done: OrderOutcome,
 ) -> bool:
     """Records the outcome of an order, and defers the roles that have to wait for acceptance.
     Returns False if another process has settled the order or put it back.
@@ -413,7 +417,7 @@ def mark_all_unanswered(
             mark_unanswered(connection, order.id, now, order.intended, why, counts=False)
 
 
-def ask_again(
+def requeue(
     connection: Connection,
     id: int,
     now: float,
@@ -442,5 +446,5 @@ def ask_again(
     return bool(again.rowcount)
 
 
-class Taken(GuestlistError):
+class OrderTaken(GuestlistError):
     """Another worker has taken the order. Nothing was sent by this one."""

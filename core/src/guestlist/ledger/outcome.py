@@ -8,7 +8,7 @@ from guestlist.changes import Change
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class OrderOutcome:
     """The outcome of an order.
 
     Attributes:

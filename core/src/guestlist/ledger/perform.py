@@ -9,7 +9,7 @@ from guestlist.client import Guestlist, for_run
 from guestlist.errors import NotFound
 from guestlist.exchange.recording import Entry
 from guestlist.ledger.order import Order
-from guestlist.ledger.outcome import Done
+from guestlist.ledger.outcome import OrderOutcome
 from guestlist.models import (
     Guest,
     InviteResult,
@@ -28,7 +28,7 @@ REPEATABLE = frozenset(
 """Actions that can be repeated if their outcome is unknown, because they send no email."""
 
 
-def perform(guests: Guestlist, order: Order, entry: Entry) -> Done:
+def perform(guests: Guestlist, order: Order, entry: Entry) -> OrderOutcome:
     """Carries out an order.
 
     Raises:
@@ -40,10 +40,10 @@ def perform(guests: Guestlist, order: Order, entry: Entry) -> Done:
     except NotFound:
         if not order.attempts or action not in (Action.REVOKE, Action.REMOVE):
             raise
-        return Done(withdrawn(action), None, GONE)
+        return OrderOutcome(withdrawn_outcome(action), None, GONE)
 
 
-def _carried_out(guests: Guestlist, order: Order, entry: Entry) -> Done:
+def _carried_out(guests: Guestlist, order: Order, entry: Entry) -> OrderOutcome:
     change, known = order.change, order.known
     client = for_run(guests, known, entry)
     match change.action:
@@ -72,8 +72,8 @@ def _carried_out(guests: Guestlist, order: Order, entry: Entry) -> Done:
             raise AssertionError(f"{change.action} cannot be carried out")
 
 
-def _invited(change: Change, result: InviteResult) -> Done:
-    return Done(
+def _invited(change: Change, result: InviteResult) -> OrderOutcome:
+    return OrderOutcome(
         result.outcome,
         result.email_sent,
         " ".join(result.warnings) or None,
@@ -81,22 +81,22 @@ def _invited(change: Change, result: InviteResult) -> Done:
     )
 
 
-def withdrawn(action: Action) -> StrEnum:
+def withdrawn_outcome(action: Action) -> StrEnum:
     """Returns the outcome of a revocation or removal that has taken effect."""
     return RevokeOutcome.REVOKED if action is Action.REVOKE else RemoveOutcome.REMOVED
 
 
-def _withdrawn(order: Order, result: Result, already: bool) -> Done:
+def _withdrawn(order: Order, result: Result, already: bool) -> OrderOutcome:
     if already and order.attempts:  # an earlier attempt has done it
-        return Done(withdrawn(order.change.action), None, GONE)
-    return Done(result.outcome, None, " ".join(result.warnings) or None)
+        return OrderOutcome(withdrawn_outcome(order.change.action), None, GONE)
+    return OrderOutcome(result.outcome, None, " ".join(result.warnings) or None)
 
 
-def _role_changed(result: RoleResult) -> Done:
-    return Done(result.outcome, None, " ".join(result.warnings) or None)
+def _role_changed(result: RoleResult) -> OrderOutcome:
+    return OrderOutcome(result.outcome, None, " ".join(result.warnings) or None)
 
 
-def found(order: Order, now: Guest) -> Done | None:
+def found_outcome(order: Order, now: Guest) -> OrderOutcome | None:
     """Returns the outcome of an unresolved order if the person's present status shows its effect;
     else None.
 
@@ -110,7 +110,7 @@ def found(order: Order, now: Guest) -> Done | None:
         outcome = Outcome.RESENT
     else:
         outcome = Outcome.JOINED if now.state is State.ACCEPTED else Outcome.INVITED
-    return Done(outcome, None, FOUND, change.deferred_changes())
+    return OrderOutcome(outcome, None, FOUND, change.deferred_changes())
 
 
 FOUND = "The service did not answer; its lists show the effect."

@@ -69,15 +69,15 @@ def begin_run(
     def begin(connection: Connection) -> int:
         moved: set[str] = set()
         if replace:
-            # `drop` waits until other processes have finished claiming orders.
-            drop(connection, now)
+            # `drop_orders` waits until other processes have finished claiming orders.
+            drop_orders(connection, now)
             if before is not None:
                 moved = _moved(before, _claims(connection))
             connection.execute(update(runs).where(runs.c.ended.is_(None)).values(ended=now))
         row = {"began": now, "roster": roster, "source": source, **origin.columns()}
         made = connection.execute(insert(runs).values(row).returning(runs.c.id))
         run = int(made.scalar_one())
-        add(connection, changes(), run=run, now=now, origin=origin)
+        add_orders(connection, changes(), run=run, now=now, origin=origin)
         _check_unmoved(connection, run, moved)
         if joined is not None:
             of_run = select(orders.c.account).where(orders.c.run == run).distinct()
@@ -87,7 +87,7 @@ def begin_run(
     return store.make(begin)
 
 
-def claims(store: Store) -> Claims:
+def attempts_by_account(store: Store) -> Claims:
     """Returns the attempts of the unfinished runs, by account."""
     with store.reading() as connection:
         return _claims(connection)
@@ -147,7 +147,7 @@ def unfinished_run(store: Store) -> Run | None:
     return None if row is None or row.ended is not None else Run(*row[:5])
 
 
-def add(
+def add_orders(
     connection: Connection,
     changes: Iterable[Change],
     *,
@@ -174,7 +174,7 @@ def add(
             connection.execute(insert(orders), rows)
 
 
-def drop(connection: Connection, now: float) -> None:
+def drop_orders(connection: Connection, now: float) -> None:
     """Drops the orders of earlier runs that were not begun, because a new plan replaces them.
     Deferred grants that had become due are deferred again."""
     _drop(connection, now, orders.c.run.is_not(None))

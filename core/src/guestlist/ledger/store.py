@@ -31,7 +31,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from guestlist.errors import MORE_FILES, ConfigError, LedgerError
-from guestlist.exchange.faults import TOO_MANY_FILES, files_ran_out
+from guestlist.exchange.faults import TOO_MANY_FILES, too_many_open_files
 from guestlist.ledger.file import BUSY, check_file, check_place, open_to_read
 from guestlist.ledger.migrations import check_version, is_outdated, migrate
 
@@ -249,7 +249,7 @@ class Store:
             try:
                 os.close(os.open(os.devnull, os.O_RDONLY))
             except OSError as probe:  # SQLite does not say why it cannot open a file
-                if files_ran_out(probe):
+                if too_many_open_files(probe):
                     why = f"the ledger {self.name} cannot be opened: {TOO_MANY_FILES}"
                     return LedgerError(why, hint=MORE_FILES)
         text = str(original or error).strip() or type(error).__name__

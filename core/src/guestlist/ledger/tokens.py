@@ -39,7 +39,7 @@ class Right(StrEnum):
         return self is Right.CHANGE or self is other
 
 
-class Token(Model):
+class ApiToken(Model):
     """A token without its secret. Times are in UTC."""
 
     id: str
@@ -60,7 +60,7 @@ class Token(Model):
 
 def create(
     store: Store, name: str, right: Right, *, now: datetime, expires: datetime, by: str | None
-) -> tuple[Token, str]:
+) -> tuple[ApiToken, str]:
     """Creates a token, and returns it with its secret. The secret cannot be read again.
 
     Args:
@@ -84,7 +84,7 @@ def create(
     return _token({**row, "used": None, "revoked": None}), secret
 
 
-def find(store: Store, secret: str) -> Token | None:
+def find(store: Store, secret: str) -> ApiToken | None:
     """Returns the token with a secret, even if it has expired or was revoked, or None.
 
     Raises:
@@ -105,7 +105,7 @@ def is_token(text: str) -> bool:
     )
 
 
-def was_used(store: Store, token: Token, now: datetime) -> None:
+def record_use(store: Store, token: ApiToken, now: datetime) -> None:
     """Records that a token was used, unless that was recorded within the last minute.
 
     Raises:
@@ -117,7 +117,7 @@ def was_used(store: Store, token: Token, now: datetime) -> None:
     store.write(lambda connection: connection.execute(this.values(used=now.timestamp())))
 
 
-def every(store: Store) -> list[Token]:
+def all_tokens(store: Store) -> list[ApiToken]:
     """Returns all tokens, oldest first.
 
     Raises:
@@ -128,7 +128,7 @@ def every(store: Store) -> list[Token]:
     return [_token(row._mapping) for row in rows]
 
 
-def revoke(store: Store, id: str, now: datetime) -> Token:
+def revoke(store: Store, id: str, now: datetime) -> ApiToken:
     """Revokes a token, and returns it. It stays in the list.
 
     Raises:
@@ -137,7 +137,7 @@ def revoke(store: Store, id: str, now: datetime) -> Token:
     """
     this = update(tokens).where(tokens.c.id == id, tokens.c.revoked.is_(None))
     store.write(lambda connection: connection.execute(this.values(revoked=now.timestamp())))
-    found = next((one for one in every(store) if one.id == id), None)
+    found = next((one for one in all_tokens(store) if one.id == id), None)
     if found is None:
         raise NotFound(
             f"there is no token {id!r}", hint="`guestlist console token list` shows their ids."
@@ -164,8 +164,8 @@ def _hash(secret: str) -> str:
     return sha256(secret.encode()).hexdigest()
 
 
-def _token(row: Any) -> Token:
-    return Token(
+def _token(row: Any) -> ApiToken:
+    return ApiToken(
         id=row["id"],
         name=row["name"],
         right=Right(row["right"]),

@@ -32,7 +32,7 @@ from guestlist.roster.store import Fact, Kind, PlanStore
 from guestlist.roster.threads import in_threads
 from guestlist.verbs.find import mark_incomplete
 from guestlist.verbs.lists import find_unreadable_record
-from guestlist.verbs.states import best, best_member, conclude_from, current
+from guestlist.verbs.states import conclude_from, current, pick_invitation, pick_member
 
 T = TypeVar("T")
 
@@ -428,11 +428,11 @@ def person_state(
             members.append(Member.model_validate_json(fact.body))
         elif fact.kind == Kind.HELD:
             held = tuple(map(Role.model_validate, json.loads(fact.body)))
-    member = best_member(members)
+    member = pick_member(members)
     if member is not None and held is not None:
         member = member.model_copy(update={"roles": held})
     records = [one for one, _ in invitations]
-    counting = best(records)
+    counting = pick_invitation(records)
     others: tuple[Member, ...] = ()
     if counting is not None and counting.state is State.ACCEPTED and member is None:
         others = tuple(candidates(counting))

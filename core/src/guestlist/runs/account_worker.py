@@ -28,7 +28,7 @@ from guestlist.exchange.account import MAX_BACK_OFF_SECONDS, PAUSE_REPORT_SECOND
 from guestlist.exchange.clock import Stopped
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.order import Order
-from guestlist.ledger.orders import Taken, replacement_failed
+from guestlist.ledger.orders import OrderTaken, replacement_failed
 from guestlist.ledger.perform import REPEATABLE, perform
 from guestlist.ledger.store import Store
 from guestlist.provider import Provider
@@ -50,7 +50,7 @@ MAX_SILENCE_SECONDS = 300.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 
 
-class Work(Protocol):
+class OrderSource(Protocol):
     """Supplies the orders of an account worker."""
 
     def next(self) -> list[Order]:
@@ -126,7 +126,7 @@ class AccountWorker:
                 self._got_answer()
                 return
 
-    def run(self, work: Work) -> None:
+    def run(self, work: OrderSource) -> None:
         """Works until no order is left or the run is stopped. Remaining orders stay in the ledger.
 
         Raises:
@@ -143,7 +143,7 @@ class AccountWorker:
 
     # ------------------------------------------------------------------ feeding
 
-    def _feed(self, pool: ThreadPoolExecutor, work: Work) -> None:
+    def _feed(self, pool: ThreadPoolExecutor, work: OrderSource) -> None:
         came = False  # whether this pass has returned an order
         while not self._ended:
             orders = work.next()
@@ -233,7 +233,7 @@ class AccountWorker:
             if self._must_keep_role(order):
                 raise _role_kept(order)
             done = perform(self._guests, order, entry)
-        except Taken:
+        except OrderTaken:
             return  # another worker carries it out
         except Stopped as stopped:  # a sent request stays unresolved
             if not stopped.sent:

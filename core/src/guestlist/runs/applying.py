@@ -172,7 +172,7 @@ def apply(
                 raise
             result.interrupted = True
         if result.run is not None:
-            result.left = sum(orders.left(context.store, result.run).values())
+            result.left = sum(orders.unsettled_counts(context.store, result.run).values())
         return result
 
 
@@ -193,7 +193,7 @@ def _apply(
     if run is not None and saved is not None:
         _raise_if_changed(iter_overdue_changes(saved, context.client.clock.now()))
     if run is not None and options.confirm_resume is not None:
-        left = sum(orders.left(context.store, run).values())
+        left = sum(orders.unsettled_counts(context.store, run).values())
         if not options.confirm_resume(left):
             result.confirmed = False
             return
@@ -221,7 +221,7 @@ def _find_unfinished_run(context: Context, asked: str) -> int | None:
     run = runs.unfinished_run(context.store)
     if run is None or run.roster != asked:
         return None
-    context.emit(Resuming(run.id, sum(orders.left(context.store, run.id).values())))
+    context.emit(Resuming(run.id, sum(orders.unsettled_counts(context.store, run.id).values())))
     return run.id
 
 

@@ -13,12 +13,12 @@ from guestlist.exchange.account import MAX_BACK_OFF_SECONDS
 from guestlist.ledger import orders
 from guestlist.runs.context import Context, RunInterrupted
 from guestlist.runs.progress import Reconciling, RunEnded, RunProgress, RunStarted
-from guestlist.runs.runner import Summary
+from guestlist.runs.runner import RunSummary
 from guestlist.runs.tally import SHOWN as MAX_PROBLEMS
 from guestlist.runs.tally import Tally
 
 
-def carry_out(context: Context, run: int) -> Summary:
+def carry_out(context: Context, run: int) -> RunSummary:
     """Sends the remaining changes of a run, and reports failures.
 
     Raises:
@@ -29,14 +29,18 @@ def carry_out(context: Context, run: int) -> Summary:
     summary = _send(context, run)
     report_failures(context, summary)
     _report_recorded(context, run)
-    left = sum(orders.left(context.store, run).values()) if summary.interrupted else summary.left
+    left = (
+        sum(orders.unsettled_counts(context.store, run).values())
+        if summary.interrupted
+        else summary.left
+    )
     context.emit(RunEnded(run, summary.tallies, left, summary.interrupted))
     if summary.interrupted:
         raise RunInterrupted
     return summary
 
 
-def _send(context: Context, run: int) -> Summary:
+def _send(context: Context, run: int) -> RunSummary:
     def progress(tallies: Mapping[str, Tally]) -> None:
         context.emit(RunProgress(run, tallies))
 
@@ -83,7 +87,7 @@ def reconcile(context: Context) -> dict[str, GuestlistError]:
         RunInterrupted: the run was stopped before all requests were looked up.
     """
     try:
-        if requests := orders.unanswered(context.store):
+        if requests := orders.unanswered_orders(context.store):
             context.emit(Reconciling(len(requests)))
         summary = context.runner.reconcile(context.selection.accounts)
     except KeyboardInterrupt:
@@ -102,7 +106,7 @@ def reconcile(context: Context) -> dict[str, GuestlistError]:
     }
 
 
-def report_failures(context: Context, summary: Summary) -> None:
+def report_failures(context: Context, summary: RunSummary) -> None:
     """Reports the failures of this process."""
     for tally in summary.tallies.values():
         context.report(*tally.problems)
@@ -113,7 +117,7 @@ def report_failures(context: Context, summary: Summary) -> None:
 def _report_recorded(context: Context, run: int) -> None:
     """Reports failures on other machines and those before an interruption."""
     known = {_error_key(error) for error in context.errors}
-    failed = orders.failures(context.store, run, MAX_PROBLEMS)
+    failed = orders.failed_order_errors(context.store, run, MAX_PROBLEMS)
     context.report(*(error for error in failed if _error_key(error) not in known))
 
 

@@ -19,8 +19,8 @@ from guestlist.errors import GuestlistError, OutcomeUnknown, Unsupported
 from guestlist.ledger import orders
 from guestlist.ledger.order import Order
 from guestlist.ledger.orders import ASK
-from guestlist.ledger.outcome import Done
-from guestlist.ledger.perform import found, withdrawn
+from guestlist.ledger.outcome import OrderOutcome
+from guestlist.ledger.perform import found_outcome, withdrawn_outcome
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 from guestlist.models import OPEN_STATES, Guest, Outcome, RoleOutcome, State
@@ -56,7 +56,7 @@ def record_completed_orders(
         return
     guests.clock.sleep(provider.list_lag)
     after = 0
-    while some := orders.waiting(store, run, account, after, PEOPLE_PER_LOOK):
+    while some := orders.next_of_any_action(store, run, account, after, PEOPLE_PER_LOOK):
         after = some[-1].id
         now = fetch_statuses(guests, some)
         outcomes = [
@@ -72,7 +72,7 @@ def record_completed_orders(
                 _count(tally, order, outcome)
 
 
-Settlement = tuple[OrderState, Done]
+Settlement = tuple[OrderState, OrderOutcome]
 
 
 def _record(
@@ -82,7 +82,7 @@ def _record(
     return [
         (order, outcome)
         for order, outcome in outcomes
-        if orders.settle(connection, order.id, now, None, *outcome)
+        if orders.record_outcome(connection, order.id, now, None, *outcome)
     ]
 
 
@@ -109,14 +109,14 @@ def _outcome(order: Order, now: Guest | None) -> Settlement | None:
         done = _taken_or_given(order, now)
         return None if done is None else (OrderState.DONE, done)
     try:
-        done = found(order, now)
+        done = found_outcome(order, now)
     # The records of the service do not show whether the email was sent.
     except GuestlistError as error:
-        return OrderState.UNKNOWN, Done("unknown", detail=error.message)
+        return OrderState.UNKNOWN, OrderOutcome("unknown", detail=error.message)
     if done is not None:
         return OrderState.DONE, replace(done, detail=THERE)
     if change.action is Action.INVITE and now.state in OPEN_STATES:
-        done = Done(
+        done = OrderOutcome(
             Outcome.ALREADY_INVITED,
             email_sent=False,
             detail=THERE,
@@ -126,13 +126,13 @@ def _outcome(order: Order, now: Guest | None) -> Settlement | None:
     return None
 
 
-def _taken_or_given(order: Order, now: Guest) -> Done | None:
+def _taken_or_given(order: Order, now: Guest) -> OrderOutcome | None:
     """Returns the outcome of an order that sends no email, if the service shows that it was carried
     out."""
     change, member = order.change, now.member
     if change.action in (Action.REVOKE, Action.REMOVE):
         is_out = now.state in (State.GONE, State.REVOKED)
-        return Done(withdrawn(change.action), None, THERE) if is_out else None
+        return OrderOutcome(withdrawn_outcome(change.action), None, THERE) if is_out else None
     if member is None or member.roles is None or now.state is not State.ACCEPTED:
         return None
     role = change.roles[0]
@@ -141,5 +141,5 @@ def _taken_or_given(order: Order, now: Guest) -> Done | None:
     else:
         held = holds(member.roles, role)
     if change.action is Action.UNASSIGN_ROLE:
-        return None if held else Done(RoleOutcome.NOT_ASSIGNED, None, THERE)
-    return Done(RoleOutcome.ALREADY_ASSIGNED, None, THERE) if held else None
+        return None if held else OrderOutcome(RoleOutcome.NOT_ASSIGNED, None, THERE)
+    return OrderOutcome(RoleOutcome.ALREADY_ASSIGNED, None, THERE) if held else None

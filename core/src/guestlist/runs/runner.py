@@ -17,10 +17,10 @@ from guestlist.ledger import orders, runs
 from guestlist.ledger.order import SKEW, Order
 from guestlist.ledger.origin import Origin
 from guestlist.ledger.store import Store
-from guestlist.runs.account_worker import AccountWorker, Work
+from guestlist.runs.account_worker import AccountWorker, OrderSource
 from guestlist.runs.stop import Stop
 from guestlist.runs.tally import Tally
-from guestlist.runs.work import RunWork
+from guestlist.runs.work import RunSource
 from guestlist.runs.workers import shared
 from guestlist.runs.workers.presence import Presence
 
@@ -38,7 +38,7 @@ Progress = Callable[[Mapping[str, Tally]], None]
 
 
 @dataclass
-class Summary:
+class RunSummary:
     """The result of a run.
 
     Attributes:
@@ -91,7 +91,7 @@ class Runner:
 
     def reconcile(
         self, accounts: Collection[str] = (), progress: Progress | None = None
-    ) -> Summary:
+    ) -> RunSummary:
         """Looks up the outcomes of all unanswered requests. Sends only reading requests.
 
         Args:
@@ -99,11 +99,11 @@ class Runner:
         """
         requests = [
             order
-            for order in orders.unanswered(self._store)
+            for order in orders.unanswered_orders(self._store)
             if not accounts or order.change.account in accounts
         ]
         left = Counter(order.change.account for order in requests)
-        work: dict[str, Work] = {account: NoWork() for account in self._known(left)}
+        work: dict[str, OrderSource] = {account: NoSource() for account in self._known(left)}
         summary = self._work(work, requests, progress, left)
         hint = "Configure it again. `guestlist forget` with force=True deletes a person with them."
         self._add_unconfigured(summary, left, hint)
@@ -159,7 +159,7 @@ class Runner:
         After taking the snapshot, waits until the services' lists show all changes that were made
         before it. A plan made from older lists would invite those people again.
         """
-        before = None if self._store.is_sqlite else runs.claims(self._store)
+        before = None if self._store.is_sqlite else runs.attempts_by_account(self._store)
         clock = self._guests.clock
         lags = {name: one.list_lag for name, one in self._guests.accounts.items() if one.list_lag}
         for account, lag in sorted(lags.items(), key=lambda item: -item[1]):
@@ -180,10 +180,10 @@ class Runner:
         total = self._guests.budget.total
         return any(
             order.run is not None and order.doubted is None and order.over(total, now) > now
-            for order in orders.unanswered(self._store)
+            for order in orders.unanswered_orders(self._store)
         )
 
-    def run(self, run: int, progress: Progress | None = None) -> Summary:
+    def run(self, run: int, progress: Progress | None = None) -> RunSummary:
         """Carries out all orders of a run, and ends the run if none is left.
 
         If another process has begun the run, the services are read first: see
@@ -192,23 +192,23 @@ class Runner:
         Raises:
             LedgerError: the ledger fails. Every request that was sent is in the ledger.
         """
-        left = orders.left(self._store, run)
-        requests = orders.unanswered(self._store, run=run)
-        work: dict[str, Work] = {
-            account: RunWork(self._store, run, account) for account in self._known(left)
+        left = orders.unsettled_counts(self._store, run)
+        requests = orders.unanswered_orders(self._store, run=run)
+        work: dict[str, OrderSource] = {
+            account: RunSource(self._store, run, account) for account in self._known(left)
         }
         resumed = None if run in self._begun else run
         summary = self._work(work, requests, progress, left, resumed)
         self._begun.add(run)
         self._add_unconfigured(summary, left, CONFIGURE)
-        if not orders.left(self._store, run):
+        if not orders.unsettled_counts(self._store, run):
             runs.end_run(self._store, run, self._guests.clock.now().timestamp())
         return summary
 
     def _known(self, accounts: Iterable[str]) -> list[str]:
         return [account for account in accounts if account in self._guests.accounts]
 
-    def _add_unconfigured(self, summary: Summary, left: Mapping[str, int], hint: str) -> None:
+    def _add_unconfigured(self, summary: RunSummary, left: Mapping[str, int], hint: str) -> None:
         """Adds the orders of accounts that are not configured to a summary."""
         for account in left.keys() - self._guests.accounts.keys():
             error = unconfigured_error(account, hint)
@@ -216,13 +216,13 @@ class Runner:
 
     def _work(
         self,
-        work: Mapping[str, Work],
+        work: Mapping[str, OrderSource],
         requests: list[Order],
         progress: Progress | None,
         left: Mapping[str, int],
         resumed: int | None = None,
-    ) -> Summary:
-        summary = Summary()
+    ) -> RunSummary:
+        summary = RunSummary()
         ends: dict[threading.Thread, threading.Event] = {}
         for account, source in work.items():
             mine = [order for order in requests if order.change.account == account]
@@ -291,7 +291,7 @@ def _wait_for(ends: Mapping[threading.Thread, threading.Event]) -> None:
 
 def _run_account(
     account_worker: AccountWorker,
-    work: Work,
+    work: OrderSource,
     requests: list[Order],
     stop: Stop,
     tally: Tally,
@@ -318,7 +318,7 @@ def unconfigured_error(account: str, hint: str) -> UnknownAccount:
     )
 
 
-class NoWork:
+class NoSource:
     """Supplies no orders: for an account worker that only looks up unanswered requests."""
 
     def next(self) -> list[Order]:

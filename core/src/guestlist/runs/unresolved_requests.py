@@ -26,7 +26,7 @@ from guestlist.exchange.account import grace
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.order import SKEW, Order
 from guestlist.ledger.orders import ASK, mark_all_unanswered, mark_unanswered
-from guestlist.ledger.perform import REPEATABLE, found
+from guestlist.ledger.perform import REPEATABLE, found_outcome
 from guestlist.ledger.store import Store
 from guestlist.models import Guest
 from guestlist.provider import Provider
@@ -204,7 +204,7 @@ class UnresolvedRequests:
             self._unknown(request, "the service cannot be asked about the address")
             return
         try:
-            done = found(order, now)
+            done = found_outcome(order, now)
         except GuestlistError as error:
             self._unknown(request, error.message)
             return

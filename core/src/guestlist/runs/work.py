@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from guestlist.ledger.order import Order
-from guestlist.ledger.orders import asked, chosen, next_place
+from guestlist.ledger.orders import next_of_action, next_rank, unsent_by_ids
 from guestlist.ledger.store import Store
 
 AT_A_TIME = 500
 """Orders that are read from the ledger together."""
 
 
-class RunWork:
+class RunSource:
     """All orders of a run on one account, action by action. Each action is a pass."""
 
     def __init__(self, store: Store, run: int, account: str) -> None:
@@ -24,10 +24,12 @@ class RunWork:
 
     def next(self) -> list[Order]:
         if self._place is None:
-            self._place, self._after = next_place(self._store, self._run, self._account), 0
+            self._place, self._after = next_rank(self._store, self._run, self._account), 0
         if self._place is None:
             return []
-        orders = asked(self._store, self._run, self._account, self._place, self._after, AT_A_TIME)
+        orders = next_of_action(
+            self._store, self._run, self._account, self._place, self._after, AT_A_TIME
+        )
         if orders:
             self._after = orders[-1].id
         else:
@@ -35,7 +37,7 @@ class RunWork:
         return orders
 
 
-class ChunkWork:
+class ChunkSource:
     """A chunk: some orders of one account, by number."""
 
     def __init__(self, store: Store, account: str, ids: Sequence[int]) -> None:
@@ -46,4 +48,4 @@ class ChunkWork:
 
     def next(self) -> list[Order]:
         self._given = not self._given
-        return chosen(self._store, self._account, self._ids) if self._given else []
+        return unsent_by_ids(self._store, self._account, self._ids) if self._given else []

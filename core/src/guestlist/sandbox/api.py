@@ -62,7 +62,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from guestlist.sandbox.service import Email, SandboxRefusal
-from guestlist.sandbox.world import Delivered, Hosted, World
+from guestlist.sandbox.world import DeliveredEmail, Hosted, World
 
 MOST_MAILS = 1_000
 """The largest `limit` of a list of emails."""
@@ -192,7 +192,7 @@ class Api:
         """Answers with one email."""
         mail = email_in_path(self._world, request)
         state = self._hosted(mail.service).state(mail.invitation)
-        return _answer(_described_email(Delivered(mail, state), request))
+        return _answer(_described_email(DeliveredEmail(mail, state), request))
 
     async def act(self, request: Request) -> Response:
         """Accepts or declines, depending on the last segment of the path."""
@@ -244,7 +244,7 @@ def _limit(given: str | None) -> int | None:
     return int(given)
 
 
-def _described_email(delivered: Delivered, request: Request) -> dict[str, Any]:
+def _described_email(delivered: DeliveredEmail, request: Request) -> dict[str, Any]:
     mail = delivered.email
     described = asdict(mail) | {"state": delivered.state}
     if mail.link and request.query_params.get("links") != "show":

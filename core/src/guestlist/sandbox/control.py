@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from guestlist.errors import MORE_FILES
-from guestlist.exchange.faults import TOO_MANY_FILES, files_ran_out
+from guestlist.exchange.faults import TOO_MANY_FILES, too_many_open_files
 from guestlist.sandbox.errors import SandboxError
 from guestlist.sandbox.service import Email
 
@@ -171,7 +171,7 @@ class SandboxControl:
         try:
             answer = self._http.request(method, path, json=body, params=query)
         except (httpx.TransportError, httpx.InvalidURL) as error:
-            if files_ran_out(error):
+            if too_many_open_files(error):
                 why = f"{self._url} cannot be asked: {TOO_MANY_FILES}"
                 raise SandboxError(why, hint=MORE_FILES) from error
             raise SandboxError(

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from guestlist.errors import MORE_FILES
 from guestlist.exchange.clock import SystemClock
-from guestlist.exchange.faults import TOO_MANY_FILES, files_ran_out
+from guestlist.exchange.faults import TOO_MANY_FILES, too_many_open_files
 from guestlist.sandbox.asgi import LOOPBACK_NAMES, Dated
 from guestlist.sandbox.errors import SandboxError, SandboxMistake
 from guestlist.sandbox.mailbox import mailbox
@@ -282,7 +282,7 @@ class Sandbox:
 
 def _warn_about_files(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Warns in one line if a limit of open files keeps the sandbox from accepting connections."""
-    if files_ran_out(context.get("exception")):
+    if too_many_open_files(context.get("exception")):
         text = f"the sandbox cannot accept connections: {TOO_MANY_FILES}. {MORE_FILES}"
         warnings.warn(text, RuntimeWarning, stacklevel=1)
     else:

@@ -17,7 +17,7 @@ GONE = "gone"
 
 
 @dataclass(frozen=True)
-class Delivered:
+class DeliveredEmail:
     """An email of the outbox, with the present state of its invitation."""
 
     email: Email
@@ -104,7 +104,9 @@ class World:
         """Returns one email by its id, or None."""
         return next((mail for mail in self.outbox.emails if mail.id == id), None)
 
-    def delivered(self, *, to: str = "", service: str = "", state: str = "") -> list[Delivered]:
+    def delivered(
+        self, *, to: str = "", service: str = "", state: str = ""
+    ) -> list[DeliveredEmail]:
         """The emails that match every given filter, oldest first.
 
         Reads each service's records once, so that thousands of emails are filtered quickly.
@@ -123,7 +125,7 @@ class World:
                 and service in ("", mail.service)
                 and state in ("", current)
             ):
-                found.append(Delivered(mail, current))
+                found.append(DeliveredEmail(mail, current))
         return found
 
     def _fresh(self) -> list[Service]:

@@ -24,8 +24,6 @@ from guestlist.provider import Provider, RecordProblem
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.lists import Listing, Matches, Pages, R, matching, unreadable_record_error
 from guestlist.verbs.states import (
-    best,
-    best_member,
     conclude,
     conclude_from,
     could_be,
@@ -33,6 +31,8 @@ from guestlist.verbs.states import (
     is_open,
     is_same_user,
     is_undecided,
+    pick_invitation,
+    pick_member,
 )
 
 Who = str | Guest | Invitation | Member
@@ -272,7 +272,7 @@ def look(
     if members or not undecided:
         try:
             listed = yield from _members(call, email, again=again)
-            member, hidden = best_member(listed.items), hidden or listed.hidden
+            member, hidden = pick_member(listed.items), hidden or listed.hidden
         except (Forbidden, MalformedResponse):
             if not undecided:
                 raise
@@ -390,7 +390,7 @@ def can_look(call: Call) -> bool:
 
 def find_invitation(call: Call, email: str) -> Steps[Invitation | None]:
     """Returns the open or else the latest invitation of an address, with its current state."""
-    return best((yield from _invitations(call, email)).items)
+    return pick_invitation((yield from _invitations(call, email)).items)
 
 
 def _invitations(call: Call, email: str) -> Steps[Matches[Invitation]]:
@@ -429,11 +429,11 @@ def _invitations(call: Call, email: str) -> Steps[Matches[Invitation]]:
         why = f"{ONLY_LOGIN} {nameless.login}"
         hidden = hidden or RecordProblem(1, why, nameless.id)
     now = call.account.now()
-    items = [current(one, provider, now) for one in with_made(mine.items, made)]
+    items = [current(one, provider, now) for one in with_created(mine.items, made)]
     return Matches(items, hidden)
 
 
-def with_made(listed: list[Invitation], made: Guest | None) -> list[Invitation]:
+def with_created(listed: list[Invitation], made: Guest | None) -> list[Invitation]:
     """Adds the invitation that was created too recently for the service's list. One whose id was
     unknown then is in the list if that has an open invitation with an id."""
     if made is None or made.invitation is None:
@@ -445,14 +445,14 @@ def with_made(listed: list[Invitation], made: Guest | None) -> list[Invitation]:
     return listed if known else [*listed, made.invitation]
 
 
-def member_or_made(listed: Member | None, made: Guest | None) -> Member | None:
+def member_or_created(listed: Member | None, made: Guest | None) -> Member | None:
     """Returns the listed member, or the one who was added too recently for the service's list."""
     return made.member if listed is None and made is not None else listed
 
 
 def find_member(call: Call, email: str) -> Steps[Member | None]:
     """Returns the member record that counts for an address."""
-    return best_member((yield from _members(call, email)).items)
+    return pick_member((yield from _members(call, email)).items)
 
 
 def _members(call: Call, email: str, *, again: bool = False) -> Steps[Matches[Member]]:
@@ -482,7 +482,7 @@ def _members(call: Call, email: str, *, again: bool = False) -> Steps[Matches[Me
             first=True,
             proof=lambda one: one.state in MEMBERSHIPS,  # one who was removed may be back
         )
-    member = member_or_made(best_member(listed.items), made)
+    member = member_or_created(pick_member(listed.items), made)
     return Matches([member] if member else [], listed.hidden)
 
 

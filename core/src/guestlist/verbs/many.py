@@ -17,12 +17,12 @@ from guestlist.verbs.find import (
     candidates,
     look,
     mark_incomplete,
-    member_or_made,
+    member_or_created,
     names_login,
-    with_made,
+    with_created,
 )
 from guestlist.verbs.lists import Listing, Pages, find_unreadable_record
-from guestlist.verbs.states import best_member, conclude_from, current, is_open, is_undecided
+from guestlist.verbs.states import conclude_from, current, is_open, is_undecided, pick_member
 
 R = TypeVar("R", Invitation, Member)
 
@@ -100,7 +100,7 @@ def status_many(
         )
     now = chosen.now()  # the service has answered by now, so its time is known
     invitations = {
-        key: [current(one, provider, now) for one in with_made(found.get(key, []), made[key])]
+        key: [current(one, provider, now) for one in with_created(found.get(key, []), made[key])]
         for key in wanted
     }
     asked = {key for key, records in invitations.items() if not is_undecided(records)}
@@ -114,7 +114,7 @@ def status_many(
     guests = {}
     lost: dict[str, Invitation] = {}
     for key, name in wanted.items():
-        member = member_or_made(best_member(members.get(key, ())), made[key])
+        member = member_or_created(pick_member(members.get(key, ())), made[key])
         email = None if names_login(name) else name
         guest = conclude_from(chosen, email, invitations[key], member, login=login_of.get(key))
         if guest.state is State.GONE and guest.invitation is not None:

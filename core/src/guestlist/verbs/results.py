@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from guestlist import errors
 from guestlist.exchange.account import Call
-from guestlist.exchange.recovery import Settled
+from guestlist.exchange.recovery import Creation
 from guestlist.exchange.step import Steps
 from guestlist.models import (
     Guest,
@@ -29,7 +29,7 @@ DONE_EARLIER = "An earlier call has done it, and was interrupted. Nothing was se
 
 
 def created_result(
-    call: Call, new: NewInvitation, settled: Settled[Invitation | Member]
+    call: Call, new: NewInvitation, settled: Creation[Invitation | Member]
 ) -> InviteResult:
     """Returns the result for an invitation or a membership that was created or found."""
     value = settled.value

@@ -82,7 +82,7 @@ def is_open(invitation: Invitation, account: Account) -> bool:
     return current(invitation, account.provider, account.now()).state in OPEN_STATES
 
 
-def best(invitations: Iterable[Invitation]) -> Invitation | None:
+def pick_invitation(invitations: Iterable[Invitation]) -> Invitation | None:
     """Returns the invitation that counts if an address has several: an open one, else the latest.
     Services keep closed invitations, and some allow several open ones."""
     return max(
@@ -96,7 +96,7 @@ def best(invitations: Iterable[Invitation]) -> Invitation | None:
     )
 
 
-def best_member(members: Iterable[Member]) -> Member | None:
+def pick_member(members: Iterable[Member]) -> Member | None:
     """Returns the member record that counts if an address has several.
 
     An active membership comes before an invited one, and that before a removed one.
@@ -113,7 +113,7 @@ def is_undecided(records: Iterable[Invitation]) -> bool:
     members.
     """
     records = list(records)
-    counting = best(records)
+    counting = pick_invitation(records)
     open_one = counting is not None and counting.state in OPEN_STATES
     return open_one and all(one.state is not State.ACCEPTED for one in records)
 
@@ -137,7 +137,7 @@ def conclude_from(
     records = list(records)
     if is_undecided(records) and member is not None and member.state not in MEMBERSHIPS:
         member = None  # listed as invited, or removed before
-    guest = conclude(account, email, best(records), member)
+    guest = conclude(account, email, pick_invitation(records), member)
     counting = guest.invitation
     others = [one for one in records if one.state in OPEN_STATES and one is not counting]
     if others and counting is not None and counting.state in OPEN_STATES:
@@ -149,7 +149,7 @@ def conclude_from(
     provider = account.provider
     if counting is not None and counting.state is State.ACCEPTED and (found := tuple(candidates)):
         when = f" on {counting.responded_at:%Y-%m-%d}" if counting.responded_at else ""
-        names = names_of(found)
+        names = candidate_names(found)
         why = f"the invitation was accepted{when}, and no member has this address; {names}"
         unclear = {"state": State.UNKNOWN, "unidentified": why, "candidates": found}
         return guest.model_copy(update=unclear)
@@ -164,7 +164,7 @@ NAMED = 3
 """Number of candidates that a message names."""
 
 
-def names_of(candidates: Sequence[Member]) -> str:
+def candidate_names(candidates: Sequence[Member]) -> str:
     """Returns who a person could be, for messages: `it could be a@x, b@x or 3 others`."""
     names = [one.label for one in candidates[:NAMED]]
     if more := len(candidates) - NAMED:

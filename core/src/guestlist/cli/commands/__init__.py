@@ -33,7 +33,7 @@ _COMMANDS_BY_MODULE = {
 _MODULE_OF = {name: home for home, names in _COMMANDS_BY_MODULE.items() for name in names.split()}
 
 
-def find(name: str) -> Callable[[Session], None]:
+def find_command(name: str) -> Callable[[Session], None]:
     """Returns the function that runs a command: `run_invite` for `invite`.
 
     Raises:

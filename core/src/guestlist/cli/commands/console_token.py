@@ -8,7 +8,7 @@ from guestlist.cli.document import TokenRow
 from guestlist.cli.parser import UsageError
 from guestlist.cli.session import Session
 from guestlist.ledger import tokens
-from guestlist.ledger.tokens import Right, Token
+from guestlist.ledger.tokens import ApiToken, Right
 
 FORMS = {"create": "token create NAME", "list": "token list", "revoke": "token revoke ID"}
 
@@ -21,7 +21,7 @@ def run_token(session: Session) -> None:
         return
     store = session.ledger(create=False, read_only=action == "list").store
     if action == "list":
-        session.results += [_row(session, one) for one in tokens.every(store)]
+        session.results += [_row(session, one) for one in tokens.all_tokens(store)]
         return
     session.results.append(_row(session, tokens.revoke(store, argument, session.now)))
 
@@ -67,5 +67,5 @@ def _read_words(words: list[str]) -> tuple[str, str]:
     return words[1], words[-1]
 
 
-def _row(session: Session, token: Token, secret: str | None = None) -> TokenRow:
+def _row(session: Session, token: ApiToken, secret: str | None = None) -> TokenRow:
     return TokenRow(**dict(token), valid=token.is_valid(session.now), secret=secret)

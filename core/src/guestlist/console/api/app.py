@@ -32,7 +32,7 @@ from guestlist.console.api.models import Problem
 from guestlist.console.api.operations import OPERATIONS, Call, Operation
 from guestlist.console.api.pages import Pages
 from guestlist.console.api.problems import (
-    Refused,
+    ApiRefusal,
     invalid,
     problem_of,
     stopped_problem,
@@ -42,7 +42,7 @@ from guestlist.console.api.written import dump, write
 from guestlist.errors import GuestlistError, LedgerError
 from guestlist.exchange.clock import Stopped, SystemClock
 from guestlist.ledger import tokens
-from guestlist.ledger.tokens import Right, Token
+from guestlist.ledger.tokens import ApiToken, Right
 
 if TYPE_CHECKING:
     from guestlist.ledger import Ledger
@@ -122,7 +122,7 @@ class Api:
         request = Request(scope, receive)
         try:
             answer = await self._answer(request)
-        except Refused as refused:
+        except ApiRefusal as refused:
             answer = _problem(request, refused.problem, refused.headers)
         except GuestlistError as error:
             answer = _problem(request, problem_of(error))
@@ -177,11 +177,11 @@ class Api:
                 if found is None:
                     raise _wrong_method(route.allowed)
                 return found, match.groupdict().get("id", "")
-        raise Refused(
+        raise ApiRefusal(
             404, "UnknownPath", "there is no such path", hint="/api/openapi.json lists the paths."
         )
 
-    def _authenticated(self, request: Request) -> Token:
+    def _authenticated(self, request: Request) -> ApiToken:
         """Returns the token of a request.
 
         Raises:
@@ -194,7 +194,7 @@ class Api:
             token = tokens.find(self._store, secret.strip())
         now = self._clock.now()
         if token is None or not token.is_valid(now):
-            raise Refused(
+            raise ApiRefusal(
                 401,
                 "InvalidToken" if given else "NoToken",
                 "the request needs a valid token",
@@ -205,19 +205,19 @@ class Api:
         if self._read_only:
             return token
         try:
-            tokens.was_used(self._store, token, now)
+            tokens.record_use(self._store, token, now)
         # The request succeeds even if the time of the last use cannot be stored.
         except LedgerError:
             logger.warning("the use of the token %s could not be recorded", token.id)
         return token
 
-    def _check_right(self, operation: Operation, token: Token) -> None:
+    def _check_right(self, operation: Operation, token: ApiToken) -> None:
         if self._read_only and operation.right is Right.CHANGE:
-            raise Refused(
+            raise ApiRefusal(
                 403, "ReadOnly", "this server is read-only", hint="Nothing can be changed here."
             )
         if not token.right.includes(operation.right):
-            raise Refused(
+            raise ApiRefusal(
                 403,
                 "NotPermitted",
                 f"the token has the right `{token.right}`, and this needs `{operation.right}`",
@@ -293,13 +293,13 @@ async def _given(request: Request, operation: Operation) -> BaseModel:
     if operation.method == "GET":
         return _from_query(query, operation.given)
     if query:
-        raise Refused(
+        raise ApiRefusal(
             400, "InvalidRequest", "this path has no query parameters", hint="Use the body."
         )
     kind, _, parameters = request.headers.get("content-type", "").partition(";")
     charset = parameters.replace(" ", "").lower()
     if kind.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
-        raise Refused(
+        raise ApiRefusal(
             415,
             "WrongMediaType",
             "the body has to be JSON in UTF-8",
@@ -312,7 +312,7 @@ async def _given(request: Request, operation: Operation) -> BaseModel:
     except ValidationError as error:
         raise invalid(error, "body") from None
     except (ValueError, RecursionError):
-        raise Refused(400, "InvalidRequest", "the body is not valid JSON") from None
+        raise ApiRefusal(400, "InvalidRequest", "the body is not valid JSON") from None
 
 
 async def _body(request: Request) -> bytes:
@@ -320,7 +320,7 @@ async def _body(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            raise Refused(
+            raise ApiRefusal(
                 413,
                 "TooLarge",
                 f"the body is larger than {MAX_BODY_BYTES // 1024} KiB",
@@ -342,7 +342,7 @@ def _query(request: Request) -> dict[str, list[str]]:
             text, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS
         )
     except ValueError:
-        raise Refused(400, "InvalidRequest", "the query is not valid") from None
+        raise ApiRefusal(400, "InvalidRequest", "the query is not valid") from None
     for name, value in pairs:
         found.setdefault(name, []).append(value)
     return found
@@ -351,7 +351,7 @@ def _query(request: Request) -> dict[str, list[str]]:
 def _from_query(query: Mapping[str, list[str]], model: type[BaseModel]) -> BaseModel:
     repeated = next((name for name, values in query.items() if len(values) > 1), None)
     if repeated is not None:
-        raise Refused(400, "InvalidRequest", f"the parameter {repeated!r} is given twice")
+        raise ApiRefusal(400, "InvalidRequest", f"the parameter {repeated!r} is given twice")
     try:
         return model.model_validate_strings({name: one for name, (one,) in query.items()})
     except ValidationError as error:
@@ -369,8 +369,8 @@ def _base_path(scope: Scope) -> str:
     return root
 
 
-def _wrong_method(allowed: str) -> Refused:
-    return Refused(405, "WrongMethod", f"this path has {allowed}", headers={"allow": allowed})
+def _wrong_method(allowed: str) -> ApiRefusal:
+    return ApiRefusal(405, "WrongMethod", f"this path has {allowed}", headers={"allow": allowed})
 
 
 def _json_response(
@@ -392,7 +392,7 @@ def _problem(
 
 def refusal_response(request: Request, status: int, text: str) -> Response:
     """Returns the answer to a request that was refused before it reached the API."""
-    return _problem(request, Refused(status, "ForeignRequest", text).problem)
+    return _problem(request, ApiRefusal(status, "ForeignRequest", text).problem)
 
 
 def stopped_response(request: Request) -> Response:

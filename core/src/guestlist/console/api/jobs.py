@@ -24,7 +24,7 @@ from guestlist.console.api.models import (
     RunBody,
     RunInfo,
 )
-from guestlist.console.api.problems import Refused, problem_of, unexpected_problem
+from guestlist.console.api.problems import ApiRefusal, problem_of, unexpected_problem
 from guestlist.errors import ConfigError, GuestlistError
 from guestlist.exchange.clock import Stopped
 from guestlist.roster import PlanFile, read_plan
@@ -173,7 +173,7 @@ class PlanJob(_Job):
             Refused: the plan is not made.
         """
         if self.file is None:
-            raise Refused(
+            raise ApiRefusal(
                 409,
                 "NotPlanned",
                 "the plan is not made yet, or has failed",
@@ -310,7 +310,7 @@ class Jobs:
         with self._lock:
             for other in self._runs.values():
                 if other.state is JobState.WORKING:
-                    raise Refused(
+                    raise ApiRefusal(
                         409,
                         "RunUnderWay",
                         f"the run {other.id} is under way",
@@ -385,7 +385,7 @@ class Jobs:
             Refused: the id is unknown.
         """
         if self.roster is None:
-            raise Refused(
+            raise ApiRefusal(
                 404,
                 "NoRoster",
                 "this server has no roster to compare with",
@@ -406,7 +406,7 @@ def _superfluous(jobs: dict[str, Any], most: int, used: Collection[str] = ()) ->
     return ended[: max(0, len(jobs) - most)]
 
 
-def _unknown_job(kind: str, hint: str) -> Refused:
-    return Refused(
+def _unknown_job(kind: str, hint: str) -> ApiRefusal:
+    return ApiRefusal(
         404, "NotFound", f"there is no {kind} with this id, or it was dropped", hint=hint
     )

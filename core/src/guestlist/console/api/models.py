@@ -236,13 +236,13 @@ class NoBody(Given):
 # ------------------------------------------------------------------------------------ answers
 
 
-class Answer(BaseModel):
+class ResponseModel(BaseModel):
     """Base of the answers that are not models of the library."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class Detail(Answer):
+class Detail(ResponseModel):
     """One part of a request that is not valid."""
 
     pointer: str
@@ -250,7 +250,7 @@ class Detail(Answer):
     detail: str
 
 
-class Problem(Answer):
+class Problem(ResponseModel):
     """An error (RFC 9457). The request that it answers changed something only if `happened` is
     true, and may have if it is null."""
 
@@ -284,7 +284,7 @@ class Problem(Answer):
     """The parts of the request that are not valid."""
 
 
-class AccountInfo(Answer):
+class AccountInfo(ResponseModel):
     """A configured account."""
 
     account: str
@@ -300,11 +300,11 @@ class AccountInfo(Answer):
     """The rate limits of the service, and how much of them is used."""
 
 
-class AccountList(Answer):
+class AccountList(ResponseModel):
     items: tuple[AccountInfo, ...]
 
 
-class Checked(Answer):
+class Checked(ResponseModel):
     """The result of a check: the service accepts the account's key."""
 
     account: str
@@ -312,7 +312,7 @@ class Checked(Answer):
     """The name of the organization, if the service gives it."""
 
 
-class Page(Answer):
+class Page(ResponseModel):
     """One page of a list."""
 
     next: str | None = None
@@ -339,7 +339,7 @@ class PersonPage(Page):
     """Accounts that could not be read, or not completely. People may be missing there."""
 
 
-class Audit(Answer):
+class Audit(ResponseModel):
     """What should not be so in the accounts."""
 
     findings: tuple[Finding, ...]
@@ -349,7 +349,7 @@ class Audit(Answer):
     """Accounts that could not be read, or not completely."""
 
 
-class Offboarding(Answer):
+class Offboarding(ResponseModel):
     """The result of `offboard`."""
 
     person: Identity
@@ -371,7 +371,7 @@ class OnboardingOutcome(StrEnum):
     """The person has an open invitation. Repeat the request after its acceptance."""
 
 
-class Onboarding(Answer):
+class Onboarding(ResponseModel):
     """The result of `onboard`, which does not wait."""
 
     outcome: OnboardingOutcome
@@ -397,7 +397,7 @@ class JobState(StrEnum):
     """It ended with an error."""
 
 
-class Job(Answer):
+class Job(ResponseModel):
     id: JobId
     state: JobState
     actor: str
@@ -426,7 +426,7 @@ class PlanInfo(Job):
     """The limits that the plan exceeds. A run then needs `force`."""
 
 
-class PlannedChange(Answer):
+class PlannedChange(ResponseModel):
     """One change of a plan."""
 
     account: str
@@ -448,7 +448,7 @@ class ChangePage(Page):
     items: tuple[PlannedChange, ...]
 
 
-class RunAccount(Answer):
+class RunAccount(ResponseModel):
     """The counts of a run in one account."""
 
     account: str
@@ -475,5 +475,5 @@ class RunInfo(Job):
     """The number of changes that are left. A run of the same plan continues with them."""
 
 
-class RunList(Answer):
+class RunList(ResponseModel):
     items: tuple[RunInfo, ...]

@@ -13,7 +13,7 @@ from itertools import islice
 from secrets import token_hex
 from typing import Any
 
-from guestlist.console.api.problems import Refused
+from guestlist.console.api.problems import ApiRefusal
 from guestlist.exchange.clock import Clock
 
 KEPT_SECONDS = 600.0
@@ -135,8 +135,8 @@ class Pages:
                 one.close()
 
 
-def _unknown_cursor() -> Refused:
-    return Refused(
+def _unknown_cursor() -> ApiRefusal:
+    return ApiRefusal(
         404,
         "UnknownCursor",
         "the cursor belongs to no open list",

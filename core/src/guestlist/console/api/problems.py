@@ -42,7 +42,7 @@ STATUSES: tuple[tuple[type[GuestlistError], int], ...] = (
 Pointer = tuple[str | int, ...]
 
 
-class Refused(Exception):
+class ApiRefusal(Exception):
     """The API refuses a request before it calls the library. Nothing was changed.
 
     Args:
@@ -127,7 +127,7 @@ def stopped_problem() -> Problem:
     )
 
 
-def invalid(error: ValidationError, where: str) -> Refused:
+def invalid(error: ValidationError, where: str) -> ApiRefusal:
     """Returns the refusal of a body or query that does not have the described form.
 
     The answer names the invalid parts, and never repeats their values: a key that was typed into
@@ -143,7 +143,7 @@ def invalid(error: ValidationError, where: str) -> Refused:
         )
         for problem in error.errors(include_input=False, include_url=False, include_context=False)
     ]
-    return Refused(
+    return ApiRefusal(
         400,
         "InvalidRequest",
         f"the {where} does not have the described form",

@@ -31,7 +31,7 @@ CHUNKS_PER_BATCH = 100
 """Chunks that are put into the queue with one statement."""
 
 
-class Queue(Protocol):
+class ChunkQueue(Protocol):
     """A queue in which chunks wait for a worker."""
 
     def is_busy(self, account: str) -> bool:
@@ -44,7 +44,7 @@ class Queue(Protocol):
 class Supervisor:
     """Supervises one account."""
 
-    def __init__(self, guests: Guestlist, store: Store, queue: Queue, account: str) -> None:
+    def __init__(self, guests: Guestlist, store: Store, queue: ChunkQueue, account: str) -> None:
         self._guests = guests.account(account)
         self._store = store
         self._queue = queue
@@ -76,7 +76,7 @@ class Supervisor:
         total = self._guests.budget.total
         lost = [
             order
-            for order in orders.unanswered(self._store, self._account)
+            for order in orders.unanswered_orders(self._store, self._account)
             if order.doubted is not None
             or order.over(total, wall) <= wall
             or (order.intended or 0.0) > wall + SKEW  # the clock was set back
@@ -106,7 +106,9 @@ def stop_account(store: Store, run: int, account: str, now: float, why: Exceptio
     store.write(lambda c: shared.stop_account(c, run, account, now, str(why)))
 
 
-def enqueue_next_chunks(store: Store, queue: Queue, run: int, account: str, now: float) -> None:
+def enqueue_next_chunks(
+    store: Store, queue: ChunkQueue, run: int, account: str, now: float
+) -> None:
     """Cuts the next orders of an account into chunks once the previous chunks are done, and ends
     the run if no order is left. Call it only while holding the account's lock.
 
@@ -115,14 +117,14 @@ def enqueue_next_chunks(store: Store, queue: Queue, run: int, account: str, now:
     """
     if queue.is_busy(account) or account in shared.stopped_accounts(store, run):
         return
-    waiting = orders.next_place(store, run, account)
-    unanswered = orders.next_place(store, run, account, OrderState.INTENDED)
-    if waiting is None and unanswered is None and not orders.left(store, run):
+    waiting = orders.next_rank(store, run, account)
+    unanswered = orders.next_rank(store, run, account, OrderState.INTENDED)
+    if waiting is None and unanswered is None and not orders.unsettled_counts(store, run):
         runs.end_run(store, run, now)
     if waiting is None or (unanswered is not None and unanswered < waiting):
         return
     after = 0
-    while ids := orders.asked_ids(
+    while ids := orders.next_ids(
         store, run, account, waiting, after, ORDERS_PER_CHUNK * CHUNKS_PER_BATCH
     ):
         queue.put(

@@ -10,7 +10,7 @@ from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError
 from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.ledger.store import Store
-from guestlist.runs.runner import Progress, Summary
+from guestlist.runs.runner import Progress, RunSummary
 from guestlist.runs.stop import Stop
 from guestlist.runs.tally import Tally
 from guestlist.runs.workers.worker import enqueue, follow, run_worker
@@ -26,7 +26,7 @@ def run_together(
     *,
     accounts: Collection[str] | None = None,
     too_long: Callable[[str], GuestlistError | None] = lambda _account: None,
-) -> Summary:
+) -> RunSummary:
     """Puts a run into the queue, works on it as well, and waits for its end.
 
     The run needs no other worker. Other workers go on if this process is stopped.

@@ -49,11 +49,11 @@ from guestlist.runs.account_worker import (
     threads_needed,
 )
 from guestlist.runs.resume import record_completed_orders
-from guestlist.runs.runner import CONFIGURE, Progress, Summary, unconfigured_error
+from guestlist.runs.runner import CONFIGURE, Progress, RunSummary, unconfigured_error
 from guestlist.runs.stop import Stop, StopClock
 from guestlist.runs.tally import Tally
 from guestlist.runs.unresolved_requests import LONGEST_LOOK_SECONDS
-from guestlist.runs.work import ChunkWork
+from guestlist.runs.work import ChunkSource
 from guestlist.runs.workers import shared
 from guestlist.runs.workers.presence import Presence
 from guestlist.runs.workers.supervisor import Supervisor, enqueue_next_chunks, stop_account
@@ -146,7 +146,7 @@ def enqueue(store: Store, run: int, now: float) -> None:
     """
     shared.restart_accounts(store, run)
     with Queue(store) as queue:
-        for account in orders.left(store, run):
+        for account in orders.unsettled_counts(store, run):
             with account_lock(store, account) as mine:
                 if mine:  # else a worker is doing it
                     enqueue_next_chunks(store, queue, run, account, now)
@@ -161,7 +161,7 @@ def follow(
     clock: Clock | None = None,
     accounts: Collection[str] | None = None,
     too_long: Callable[[str], GuestlistError | None] = lambda _account: None,
-) -> Summary:
+) -> RunSummary:
     """Waits until the workers have carried out a run, and reports their progress.
 
     Returns early if `stop` is set, or if every account that has orders left is stopped, is not
@@ -197,7 +197,7 @@ def follow(
         if not left and not shared.has_ended(store, run):
             runs.end_run(store, run, clock.now().timestamp())
         if all(tally.halted for tally in left) or stop.wait(CHECK_SECONDS):
-            return Summary(tallies, interrupted=bool(stop))
+            return RunSummary(tallies, interrupted=bool(stop))
 
 
 def _no_progress() -> ServiceUnavailable:
@@ -354,7 +354,7 @@ class _Worker:
         account_worker = AccountWorker(
             self._guests, self._store, self._stop, tally, threads=threads, reconciles=False
         )
-        account_worker.run(ChunkWork(self._store, account, ids))
+        account_worker.run(ChunkSource(self._store, account, ids))
         if isinstance(tally.halted, Unauthorized | ConfigError):
             now = self._guests.clock.now().timestamp()
             stop_account(self._store, run, account, now, tally.halted)
