@@ -306,7 +306,7 @@ class TestSandbox(OnTheSandbox, ProviderSuite):
 
 
 @pytest.mark.proof  # repeats the suite above for a version whose answers differ little
-class TestNewerSandbox(OnTheSandbox):
+class TestNewerSandbox(OnTheSandbox, ProviderSuite):
     """Version 26.7 returns no links, and needs more roles."""
 
     facts: ClassVar[dict[str, Any]] = {"profile": "26.7"}
