@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import pytest
+from tests.annex import Annex, AnnexService, Telling, TellingService
 from tests.hall import (
     ByAddress,
     Changing,
@@ -51,3 +52,14 @@ class TestIdsThatChange(VariantSuite):
 class TestInvitationsThatNeverExpire(VariantSuite):
     kind = Endless
     service = EndlessService
+
+
+class TestInvitationsOfTwoRequests(ProviderSuite):
+    kind = Annex
+    service = AnnexService
+
+
+@pytest.mark.proof  # differs from Annex in what the list of invitations shows
+class TestInvitationsOfTwoRequestsThatTheListShows(ProviderSuite):
+    kind = Telling
+    service = TellingService

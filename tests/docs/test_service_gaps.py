@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse
 from tools.tutorial import merged, without
 
 from guestlist.errors import Conflict, NotFound, Unsupported
-from guestlist.models import Basis, State
+from guestlist.models import Basis, Outcome, State
 from guestlist.provider import Flow, Request, Response, operation
 from guestlist.sandbox import Call, Invitation, Routes
 from guestlist.sandbox.envelopes import nested
@@ -28,6 +28,7 @@ from guestlist.sandbox.refusals import ServiceRefusal, UnknownPath
 from pytest_guestlist.conformance.backend import SandboxBackend
 from pytest_guestlist.conformance.finding import under_rule
 from pytest_guestlist.conformance.harness import Harness
+from pytest_guestlist.conformance.inviting import Inviting
 from pytest_guestlist.conformance.revoking import Revoking
 from pytest_guestlist.scaffold import new_provider
 
@@ -326,6 +327,24 @@ def test_no_id_for_invitations(gap: Gap) -> None:
     assert harness.backend.emails(ADA) == 2
     harness.guests.revoke(ADA)
     assert harness.guests.status(ADA).state in (State.REVOKED, State.GONE)
+
+
+def test_no_single_request_for_an_invitation(gap: Gap) -> None:
+    def create(service: Any, call: Call) -> Any:
+        roles = [service.organization.role(id) for id in call.json()["roles"]]
+        made = service.organization.invite(call.text("email"), roles, send=False)
+        return service.invitation(made)
+
+    def send(service: Any, call: Call) -> Any:
+        service.organization.resend(service.organization.invitation(call.path["id"]))
+
+    paths = {("POST", "/people"): create, ("POST", "/people/{id}/email"): send}
+    harness, _ = gap("single request for an invitation", paths=paths)
+    Inviting().test_interrupted_invite_is_completed(harness)
+    assert harness.backend.emails(ADA) == 1
+    assert harness.guests.invite(ADA).outcome is Outcome.ALREADY_INVITED
+    harness.guests.resend(ADA)
+    assert harness.backend.emails(ADA) == 2
 
 
 def test_no_request_to_resend(gap: Gap) -> None:

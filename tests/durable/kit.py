@@ -25,7 +25,7 @@ from guestlist.exchange.clock import Clock, Stopped
 from guestlist.ledger.order import Order
 from guestlist.ledger.store import Store
 from guestlist.models import Invitation, Member, NewInvitation, Role, State
-from guestlist.provider import Flow, Page, Provider, Request, Response, operation
+from guestlist.provider import Effect, Flow, Page, Provider, Request, Response, operation
 from guestlist.runs.runner import Runner, RunSummary
 from guestlist.runs.stop import Stop
 from pytest_guestlist.clock import VirtualClock
@@ -80,6 +80,22 @@ class Plain(Provider):
     @operation
     def unassign_role(self, member: Member, role: Role) -> Flow[None]:
         yield Request.delete("members", member.id, "roles", role.id)
+
+
+class Paired(Plain):
+    """Two requests make an invitation, and the lists do not show whether the second one came."""
+
+    resend_moves_expiry = False
+
+    @operation
+    def invite(self, new: NewInvitation) -> Flow[Invitation]:
+        page = yield from self.invitations()
+        open_ones = (one for one in page.items if one.state is State.PENDING)
+        found = next((one for one in open_ones if one.email == new.email), None)
+        if found is None:
+            body = {"email": new.email}
+            found = _invitation((yield Request.post("people", json=body, effect=Effect.PREPARE)))
+        return _invitation((yield Request.post("invitations", str(found.id), "resend")))
 
 
 class Hasty(Plain):
@@ -210,7 +226,7 @@ class Service(httpx.BaseTransport):
         return httpx.Response(fault.status, json=made)
 
     def _email(self, request: httpx.Request, path: list[str]) -> str:
-        if path == ["invitations"]:
+        if path in (["invitations"], ["people"]):
             return str(json.loads(request.content)["email"])
         records = self.invitations if path[0] == "invitations" else self.people
         return str(next(one["email"] for one in records if one["id"] == path[1]))
@@ -236,6 +252,8 @@ class Service(httpx.BaseTransport):
             held = set(person["roles"])
             person["roles"] = sorted(held | {path[3]} if method == "PUT" else held - {path[3]})
             return {}
+        if path == ["people"]:
+            return self.add_invitation(email, at=at)
         if path == ["invitations"]:
             self.emails[email] += 1
             return self.add_invitation(email, at=at)

@@ -18,6 +18,7 @@ from tests.durable.kit import (
     Fault,
     Hasty,
     Machine,
+    Paired,
     Plain,
     _read,
     change,
@@ -27,6 +28,7 @@ from tests.durable.kit import (
 
 from guestlist.changes import Action, Change
 from guestlist.errors import LedgerError
+from guestlist.exchange.recording import Preparation
 from guestlist.ledger.schema import OrderState
 
 LATE = late(LATE_EFFECT - 0.1)
@@ -137,6 +139,25 @@ def test_nothing_is_lost_and_nothing_doubled(
         assert {row["state"] for row in machine.rows()} == {OrderState.DONE}
         last += 1
     assert last > 8
+
+
+@pytest.mark.parametrize("faults", [[], [LOST], [refused(200), LOST]], ids=["", "first", "second"])
+def test_two_requests_that_make_one_invitation(tmp_path: Path, faults: list[Fault]) -> None:
+    """An order is unknown only if the request that sends the email was recorded as leaving."""
+    over, last, completed = False, 0, 0
+    while not over:
+        machine, over = crashed(tmp_path, Action.INVITE, faults, last, Paired)
+        sent = machine.service.emails
+        for row in machine.rows():
+            step = f"{row['email']}, died at step {last + 1}"
+            is_unknown = row["state"] == OrderState.UNKNOWN
+            assert sent[row["email"]] == 1 or (is_unknown and not sent[row["email"]]), step
+            assert is_unknown or row["state"] == OrderState.DONE, step
+            assert (row["preparation"] == Preparation.SENDING) is is_unknown, step
+            completed += not is_unknown and row["attempts"] > 1
+        last += 1
+    assert last > 8
+    assert completed
 
 
 def test_what_was_withdrawn_as_the_process_died_is_done(tmp_path: Path) -> None:

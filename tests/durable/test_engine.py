@@ -17,13 +17,14 @@ import httpx
 import pytest
 from sqlalchemy import text
 from tests import postgres
-from tests.durable.kit import BUDGET, PAGE, Facts, Plain, Service, change, invites, refused
+from tests.durable.kit import BUDGET, PAGE, Facts, Paired, Plain, Service, change, invites, refused
 
 from guestlist import Guestlist
 from guestlist.changes import ORDER, Action, Change
 from guestlist.errors import ConfigError, Conflict, RateLimited, ServiceUnavailable, UnknownAccount
 from guestlist.event import Event
 from guestlist.exchange.clock import Clock, SystemClock
+from guestlist.exchange.recording import Preparation
 from guestlist.ledger import orders, runs
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.lock import PLANNING, exclusive
@@ -52,6 +53,8 @@ def server(postgresql: postgres.Server) -> postgres.Server:
 
 class Pool:
     """A ledger on the server, and workers on it, each with a client of its own."""
+
+    kind: type[Plain] = Plain
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -82,7 +85,7 @@ class Pool:
             self.failures.append(error)
 
     def _client(self, clock: Clock) -> Guestlist:
-        accounts = {"plain": Plain(base_url="https://plain.test")}
+        accounts = {"plain": self.kind(base_url="https://plain.test")}
         return Guestlist(
             accounts,
             transport=self.service,
@@ -468,12 +471,33 @@ def test_what_nobody_waits_for_any_more_is_put_back(pool: Pool) -> None:
     assert pool.states() == {"ASKED": 1}
 
 
-def claimed(pool: Pool, run: int, ago: float = 0.0, action: Action = Action.INVITE) -> None:
+def test_workers_complete_what_a_dead_process_has_only_prepared(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lists show the record of the first request, for which no email was sent."""
+    monkeypatch.setattr(Pool, "kind", Paired)
+    (ada,) = invites(1)
+    run = pool.begin([ada])
+    claimed(pool, run, 60.0, preparation=Preparation.PREPARED)
+    pool.service.add_invitation(ada.email)
+    with pool.workers(1):
+        assert pool.follow(run).tallies["plain"].emails == 1
+    assert pool.service.emails == {ada.email: 1}
+    assert pool.states() == {"DONE": 1}
+
+
+def claimed(
+    pool: Pool,
+    run: int,
+    ago: float = 0.0,
+    action: Action = Action.INVITE,
+    preparation: Preparation | None = None,
+) -> None:
     """The first order of a run was claimed, so many seconds ago, by somebody who is gone."""
     now = time.time() - ago
-    first = orders.next_of_action(pool.store, run, "plain", ORDER[action], 0, 1)[0]
+    first = orders.asked(pool.store, run, "plain", ORDER[action], 0, 1)[0]
     assert pool.store.write(
-        lambda c: orders.record_intent(c, first.id, "POST invitations", now, None)
+        lambda c: orders.record_intent(c, first.id, "POST invitations", now, None, preparation)
     )
 
 

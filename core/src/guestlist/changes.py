@@ -113,6 +113,9 @@ class Change(Model):
     member: Member | None = None
     single: bool = False
     """Whether a single call such as `invite` asked for the change, and not a roster."""
+    prepared: bool = False
+    """Whether an earlier attempt has created a record of the person without sending the email, so
+    that it does not count as an invitation (`Effect.PREPARE`)."""
     frees_seat: bool = False
     """Whether a run makes the change before it invites others, because the service limits the
     number of people."""

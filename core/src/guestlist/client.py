@@ -669,7 +669,9 @@ class AsyncGuestlist(_Client):
         await self.aclose()
 
 
-def for_run(client: Guestlist, known: Guest, entry: Entry) -> Guestlist:
+def for_run(
+    client: Guestlist, known: Guest, entry: Entry, *, is_prepared: bool = False
+) -> Guestlist:
     """Returns the same client for a call that is part of a run over many guests.
 
     The call does not read the guest's records itself, and does not look up the outcome of an
@@ -679,8 +681,9 @@ def for_run(client: Guestlist, known: Guest, entry: Entry) -> Guestlist:
     Args:
         known: the guest as the run has read it.
         entry: the ledger's entry, in which each request is recorded before it is sent.
+        is_prepared: whether an earlier attempt has prepared the invitation (`Effect.PREPARE`).
     """
-    return client._with(client._accounts.of_run(known, entry))
+    return client._with(client._accounts.of_run(known, entry, is_prepared=is_prepared))
 
 
 def for_threads(client: AsyncGuestlist, portal: BlockingPortal) -> Guestlist:

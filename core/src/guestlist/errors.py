@@ -59,6 +59,9 @@ class GuestlistError(Exception):
         happened: whether the request took effect: True, False, or None if that is unknown.
         half_done: True if the earlier invitation may have been revoked, but the new one was
             certainly not created. Repeating the call is safe.
+        prepared: True if the service has a record of the person by now, and the email was certainly
+            not sent. Repeat the call, with the same client or with a ledger: without them, the
+            record looks like an invitation.
         success_page: True if the answer had a success status, but is not from the service's API.
             The service may have acted, even if its lists do not show it.
         attempts: how many times the request was sent, or sending was tried.
@@ -70,6 +73,7 @@ class GuestlistError(Exception):
 
     happened: bool | None = False
     half_done = False
+    prepared = False
     success_page = False
     retry_after: float | None = None
 

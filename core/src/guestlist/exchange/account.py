@@ -23,7 +23,7 @@ from guestlist.exchange.clock import Clock, SystemClock
 from guestlist.exchange.headers import constant_headers, iter_secret_parts
 from guestlist.exchange.rate_limiter import RateLimiter
 from guestlist.exchange.recent_writes import RecentWrites
-from guestlist.exchange.recording import Strategy
+from guestlist.exchange.recording import Preparation, Strategy
 from guestlist.exchange.redact import MASK, Redactor
 from guestlist.exchange.retry_after import date_of
 from guestlist.exchange.secret_files import SecretFiles
@@ -454,8 +454,12 @@ class Call:
     """Whether the last 2xx response certainly did not contain an error."""
     answered: bool = False
     """Whether the service reported success in an answer that does not show the record."""
+    prepared: bool = False
+    """Whether an `Effect.PREPARE` request, of this call or of an earlier one, may have created a
+    record of the guest that looks like an invitation."""
 
     def __post_init__(self) -> None:
+        self.prepared = self.strategy.is_prepared
         self._ends = self.account.clock.monotonic() + self.budget.total
 
     @property
@@ -466,6 +470,27 @@ class Call:
     def key(self) -> str:
         """The text by which the person is compared with others, as in `Guest.key`."""
         return person_key(self.email, self.login)
+
+    @property
+    def preparation(self) -> Preparation | None:
+        """How far the guest's invitation is; None if nothing was prepared."""
+        return self.preparation_after(self.sent)
+
+    def was_sent(self, request: Request) -> None:
+        """Notes that a request that may change something has left."""
+        self.prepared = self.preparation_after(request) is not None
+        self.sent = request
+
+    def preparation_after(self, request: Request | None) -> Preparation | None:
+        """Returns how far the guest's invitation is once a request has left.
+
+        Args:
+            request: the last request that changes something; None if none has left yet.
+        """
+        prepares = request is not None and request.effect is Effect.PREPARE
+        if not self.prepared and not (prepares and self.provider.shows_prepared):
+            return None
+        return Preparation.PREPARED if prepares or request is None else Preparation.SENDING
 
     @property
     def remaining(self) -> float:

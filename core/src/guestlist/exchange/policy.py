@@ -30,6 +30,7 @@ from guestlist.exchange.account import (
 )
 from guestlist.exchange.clock import Stopped
 from guestlist.exchange.rate_limiter import RateLimiter
+from guestlist.exchange.recording import Preparation
 from guestlist.exchange.retry_after import plain_retry_after, retry_after, used_up
 from guestlist.exchange.step import (
     Acquire,
@@ -52,6 +53,12 @@ BACKOFF_MAX_SECONDS = 8.0
 
 NONE_REMAIN = "the service allows no request before"
 """Reason of a pause if the headers of an answer report that no requests remain."""
+
+PREPARED_HINT = (
+    "The service has a record of the person by now, and no email was sent: make the same call"
+    " again, with this client or with a ledger."
+)
+"""Hint for a call that ended between the two requests of an invitation."""
 
 MAX_CONNECTIONS = 100
 """Largest number of requests of one account in flight at the same time."""
@@ -89,12 +96,15 @@ def run(call: Call, flow: Flow[T]) -> Steps[T]:
                 # The traceback is dropped, so that the new one ends at the provider's line.
                 resume = partial(flow.throw, error.with_traceback(None))
             else:
-                if request.effect is not Effect.READ and not acted:
+                if request.effect not in (Effect.READ, Effect.PREPARE) and not acted:
                     acted = True if call.sure else None
                 resume = partial(flow.send, response)
     except GuestlistError as error:
         if acted or (acted is None and error.happened is False):
             error.happened = acted
+        if call.preparation is Preparation.PREPARED and not error.prepared:
+            error.prepared = True
+            error.hint = f"{error.hint} {PREPARED_HINT}".lstrip()
         raise call.about(error) from error.__cause__
     # The text of the error may quote a caught error that contains a secret.
     except Exception as bug:
@@ -158,6 +168,7 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
     if call.fetches_token:  # fetching a token twice does no harm
         request = replace(request, effect=Effect.READ)
     reads = request.effect is Effect.READ
+    reaches_nobody = request.effect in (Effect.READ, Effect.PREPARE)
     happened: bool | None = False  # whether an earlier attempt took effect
     is_token_replaced = False
     connection = ("connections", account.name)
@@ -178,7 +189,7 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
             answer = yield Send(outgoing)
         except BaseException as interruption:
             if not reads:
-                call.sent = request
+                call.was_sent(request)
             _note(call, interruption)
             raise
         yield Release(connection)
@@ -190,7 +201,7 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
         if error is not None:
             error.request = account.describe(request)
         if not reads and verdict in (Verdict.DONE, Verdict.UNKNOWN):
-            call.sent = request
+            call.was_sent(request)
         _emit_answer(call, request, answer, error, attempt, account.clock.monotonic() - began)
         if isinstance(answer, Response):
             yield from _back_off(call, used_up(answer.headers, account.now) or 0.0)
@@ -212,9 +223,9 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
                 call.provider, answer
             )
             raise undecided from error.__cause__
-        if not reads and verdict is Verdict.DONE:
+        if not reaches_nobody and verdict is Verdict.DONE:
             happened = True
-        elif not reads and verdict is Verdict.UNKNOWN and happened is False:
+        elif not reaches_nobody and verdict is Verdict.UNKNOWN and happened is False:
             happened = None
         error.happened = happened
         wait = _wait(call, error, attempt)
@@ -306,9 +317,13 @@ def _note(call: Call, interruption: BaseException) -> None:
         return
     call.account.emit(EventName.UNKNOWN, call.sent, email=call.email, detail="interrupted")
     about = f" for {call.email}" if call.email else ""
+    what = (
+        "no email was sent. Make the call again."
+        if call.preparation is Preparation.PREPARED
+        else "it may have happened. Run `status` to find out."
+    )
     interruption.add_note(
-        f"guestlist: interrupted when {call.sent} on {call.account.name}{about} was sent;"
-        " it may have happened. Run `status` to find out."
+        f"guestlist: interrupted when {call.sent} on {call.account.name}{about} was sent; {what}"
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from guestlist.errors import GuestlistError
@@ -21,6 +22,18 @@ if TYPE_CHECKING:
     from guestlist.exchange.account import Call
 
 T = TypeVar("T")
+
+
+class Preparation(IntEnum):
+    """How far an invitation is that takes two requests (`Effect.PREPARE`).
+
+    In both cases, a record that a lookup finds does not prove that the person was invited.
+    """
+
+    PREPARED = 1
+    """The service may have a record of the person. The email was certainly not sent."""
+    SENDING = 2
+    """The request that sends the email has left, and may have had no effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +56,12 @@ class Intent:
 class Entry(Protocol):
     """The record of one order in the ledger. Every method returns once the record is on disk."""
 
-    def intend(self, request: str) -> None:
+    def intend(self, request: str, preparation: Preparation | None) -> None:
         """Records that a request that may change something is about to leave.
+
+        Args:
+            preparation: how far the invitation is once the request has left; None if nothing was
+                prepared.
 
         Raises:
             GuestlistError: it cannot be recorded, or another process has taken the order. The
@@ -110,6 +127,10 @@ class EarlierCall(Protocol):
     def is_unknown(self) -> bool:
         """Whether the last lookup has ended, and could not tell if an email was sent. A further
         email needs somebody's confirmation."""
+
+    @property
+    def preparation(self) -> Preparation | None:
+        """How far the call's invitation is; None if it has prepared nothing."""
 
     @property
     def must_be_settled(self) -> bool:
@@ -194,9 +215,11 @@ class Strategy:
         looks_up_outcome: whether the call itself looks up the outcome of a request that got no
             answer.
         can_defer_roles: whether roles that a service accepts only later can be recorded.
+        is_prepared: whether an earlier attempt of the call has prepared the invitation.
     """
 
     guest_before: Guest | None = None
+    is_prepared = False
     must_read_first = False
     looks_up_outcome = True
     can_defer_roles = False

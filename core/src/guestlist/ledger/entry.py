@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from guestlist.changes import Action, Change
 from guestlist.errors import GuestlistError, Unsupported
 from guestlist.exchange.clock import Clock
+from guestlist.exchange.recording import Preparation
 from guestlist.ledger import deferred_grants, orders
 from guestlist.ledger.order import Order
 from guestlist.ledger.orders import OrderTaken
@@ -17,7 +18,10 @@ from guestlist.ledger.outcome import OrderOutcome
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 
-NOT_HAPPENED = OrderOutcome("did not happen")
+
+def _preparation(error: GuestlistError) -> Preparation | None:
+    """Returns how far an invitation is that ended with an error."""
+    return Preparation.PREPARED if error.prepared else None
 
 
 class OrderEntry:
@@ -36,22 +40,29 @@ class OrderEntry:
         self._store = store
         self._clock = clock
 
-    def intend(self, request: str) -> None:
+    def intend(self, request: str, preparation: Preparation | None = None) -> None:
         """Records that a request is about to leave.
+
+        Args:
+            preparation: how far the invitation is once the request has left.
 
         Raises:
             OrderTaken: another worker has the order.
             LedgerError: the record cannot be written.
         """
         id, now, mark = self.order.id, self._now(), self.mark
-        if not self._store.write(lambda c: orders.record_intent(c, id, request, now, mark)):
+        if not self._store.write(
+            lambda c: orders.record_intent(c, id, request, now, mark, preparation)
+        ):
             raise OrderTaken("another worker has taken the order")
         self.attempts += mark is None
         self.mark = now
+        self.order = replace(self.order, preparation=preparation)
 
     def done(self, done: OrderOutcome) -> bool:
         """Records success, and defers the roles that have to wait for acceptance. Like the methods
         below, returns False if another process has recorded a result since."""
+        done = replace(done, preparation=self.order.preparation)
         return self._settle(OrderState.DONE, done)
 
     def refused(self, error: GuestlistError) -> bool:
@@ -60,23 +71,35 @@ class OrderEntry:
         change = self.order.change
         again = change.action is Action.SETTLE and not isinstance(error, Unsupported)
         deferred = (change.model_copy(update={"member": None}),) if again else ()
-        done = OrderOutcome(type(error).__name__, detail=error.message, deferred=deferred)
+        done = OrderOutcome(
+            type(error).__name__,
+            detail=error.message,
+            deferred=deferred,
+            preparation=_preparation(error),
+        )
         return self._settle(OrderState.REFUSED, done)
 
     def not_happened(self) -> bool:
         """Records that a lookup has found no effect, and that the order is not repeated."""
-        return self._settle(OrderState.REFUSED, NOT_HAPPENED)
+        return self._settle(OrderState.REFUSED, self._not_happened)
 
     def replaced(self, connection: Connection, now: float) -> bool:
         """Records that the order had no effect, in the transaction that stores the call which
         replaces it."""
         return orders.record_outcome(
-            connection, self.order.id, now, self.mark, OrderState.REFUSED, NOT_HAPPENED
+            connection, self.order.id, now, self.mark, OrderState.REFUSED, self._not_happened
         )
+
+    @property
+    def _not_happened(self) -> OrderOutcome:
+        """The outcome of an order without effect. One that was only prepared stays so."""
+        left = Preparation.PREPARED if self.order.is_prepared else None
+        return OrderOutcome("did not happen", preparation=left)
 
     def unknown(self, error: GuestlistError) -> bool:
         """Records that the outcome stays unknown."""
-        return self._settle(OrderState.UNKNOWN, OrderOutcome("unknown", detail=error.message))
+        done = OrderOutcome("unknown", detail=error.message, preparation=self.order.preparation)
+        return self._settle(OrderState.UNKNOWN, done)
 
     def answered(self, why: str) -> None:
         """Records that the service reported success in an answer that does not show the record.
@@ -94,22 +117,29 @@ class OrderEntry:
         id, now, mark = self.order.id, self._now(), self.mark
         self._store.write(lambda c: orders.mark_unanswered(c, id, now, mark, why))
 
-    def ask_again(self, change: Change, why: str, *, counts: bool = True) -> None:
+    def ask_again(
+        self, change: Change, why: str, *, counts: bool = True, prepared: bool = False
+    ) -> None:
         """Puts the order back into the queue, because it had no effect. Does nothing if no request
         has left.
 
         Args:
             counts: whether the request counts as an attempt. Pass False if this machine caused the
                 failure.
+            prepared: whether the attempt may have left a record without an email.
         """
         if self.mark is None:
             return
         id, now, mark = self.order.id, self._now(), self.mark
         attempts = self.attempts = self.attempts - (not counts)
+        left = Preparation.PREPARED if prepared else None
         self._store.write(
-            lambda c: orders.requeue(c, id, now, mark, change, why, attempts=attempts)
+            lambda c: orders.requeue(
+                c, id, now, mark, change, why, attempts=attempts, preparation=left
+            )
         )
         self.mark = None
+        self.order = replace(self.order, preparation=left)
 
     def _settle(self, state: OrderState, done: OrderOutcome) -> bool:
         id, now, mark = self.order.id, self._now(), self.mark
@@ -143,23 +173,26 @@ class SingleEntry:
         self._origin = origin
         self._begun: OrderEntry | None = None
 
-    def intend(self, request: str) -> None:
+    def intend(self, request: str, preparation: Preparation | None = None) -> None:
         """Records that a request is about to leave.
+
+        Args:
+            preparation: how far the invitation is once the request has left.
 
         Raises:
             OrderTaken: the run has meanwhile sent the order that this call was to replace.
         """
         if self._begun is not None:
-            self._begun.intend(request)
+            self._begun.intend(request, preparation)
             return
         now = self._clock.now().timestamp()
-        id = self._store.write(lambda c: self._begin(c, request, now))
+        id = self._store.write(lambda c: self._begin(c, request, preparation, now))
         if id is None:
             raise OrderTaken(
                 "a run is about to make the same change",
                 hint="Nothing was sent by this call. Repeat it once the run has ended.",
             )
-        order = Order(id, None, self._change, attempts=1, intended=now)
+        order = Order(id, None, self._change, attempts=1, intended=now, preparation=preparation)
         self._begun = OrderEntry(self._store, order, self._clock)
 
     def answered(self, why: str) -> None:
@@ -167,22 +200,27 @@ class SingleEntry:
         if self._begun is not None:
             self._begun.answered(why)
 
-    def _begin(self, connection: Connection, request: str, now: float) -> int | None:
+    def _begin(
+        self, connection: Connection, request: str, preparation: Preparation | None, now: float
+    ) -> int | None:
         """Stores the order and its first record in one transaction. Otherwise a crash could leave
         an order that no process works on, or lose the order of the run."""
         if self._instead is not None and not self._instead.replaced(connection, now):
             return None
         return orders.add_for_single_call(
-            connection, self._change, now, self._origin, request=request
+            connection,
+            self._change,
+            now,
+            self._origin,
+            request=request,
+            preparation=preparation,
         )
 
     def ended(self, outcome: str, email_sent: bool | None) -> None:
         """Records the outcome of the call, and defers the roles that have to wait for
         acceptance."""
-        self._settle(
-            OrderState.DONE,
-            OrderOutcome(outcome, email_sent, deferred=self._change.deferred_changes()),
-        )
+        done = OrderOutcome(outcome, email_sent, deferred=self._change.deferred_changes())
+        self._settle(OrderState.DONE, done)
 
     def failed(self, error: GuestlistError) -> None:
         """Records that the call failed. It stays unresolved if it may have had an effect."""
@@ -194,12 +232,16 @@ class SingleEntry:
         elif self._begun is not None and error.happened is None:
             self._begun.unanswered(error.message)
         else:
-            self._settle(
-                OrderState.REFUSED, OrderOutcome(type(error).__name__, detail=error.message)
+            done = OrderOutcome(
+                type(error).__name__, detail=error.message, preparation=_preparation(error)
             )
+            self._settle(OrderState.REFUSED, done)
 
     def _settle(self, state: OrderState, done: OrderOutcome) -> None:
         begun, now = self._begun, self._clock.now().timestamp()
+
+        if begun is not None and state is OrderState.DONE:
+            done = replace(done, preparation=begun.order.preparation)
 
         def write(connection: Connection) -> None:
             if begun is None:

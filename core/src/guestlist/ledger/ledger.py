@@ -220,6 +220,7 @@ class UnansweredCall:
         action: the action of the call.
         role: the role that the call gives or takes; None for a call about an invitation.
         is_unknown: whether the last lookup has ended, and could not tell if an email was sent.
+        preparation: how far the call's invitation is; None if it has prepared nothing.
         seconds: seconds until a lookup that finds nothing is conclusive; negative if it already is.
     """
 
@@ -228,6 +229,7 @@ class UnansweredCall:
     def __init__(self, ledger: Ledger, order: Order, call: Call, clock: Clock) -> None:
         self.action = order.change.action.value
         self.is_unknown = order.state is OrderState.UNKNOWN
+        self.preparation = order.preparation
         self._ledger = ledger
         self._order = order
         self._entry = OrderEntry(ledger.store, order, clock)
@@ -272,14 +274,20 @@ class UnansweredCall:
             return self._entry.done(self._done)
         if happened is None:
             return self._entry.unknown(OutcomeUnknown("no lookup can tell"))
-        return self._is_of_a_run or self._entry.not_happened()
+        return self._is_settled or self._is_of_a_run or self._entry.not_happened()
 
     def entry(
         self, known: Guest, action: str, roles: tuple[Role, ...], deferred: tuple[Role, ...]
     ) -> SingleEntry:
         """Returns the record of the call that follows an unanswered call without effect."""
-        instead = self._entry if self._is_of_a_run else None
+        instead = self._entry if self._is_of_a_run and not self._is_settled else None
         return self._ledger.entry(known, action, roles, deferred, instead=instead)
+
+    @property
+    def _is_settled(self) -> bool:
+        """Whether the order has ended. One that was only prepared is kept until another completes
+        it."""
+        return self._order.state > OrderState.DEFERRED
 
     @property
     def _is_of_a_run(self) -> bool:

@@ -75,10 +75,19 @@ def _add_tokens(connection: Connection) -> None:
     connection.execute(text("CREATE UNIQUE INDEX tokens_hash ON tokens (hash)"))
 
 
+def _add_preparation(connection: Connection) -> None:
+    """Adds how far an invitation of two requests is (version 5)."""
+    connection.execute(text("ALTER TABLE orders ADD COLUMN preparation SMALLINT"))
+    connection.execute(
+        text("CREATE INDEX orders_prepared ON orders (account, key) WHERE preparation IS NOT NULL")
+    )
+
+
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {
     1: _add_origins,
     2: _rename_words,
     3: _add_tokens,
+    4: _add_preparation,
 }
 """By the version that they start from. An empty ledger is created in the newest version."""
 

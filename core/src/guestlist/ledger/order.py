@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select
 
 from guestlist.changes import Action, Change, role_key
+from guestlist.exchange.recording import Preparation
 from guestlist.ledger.origin import NOBODY, Origin
 from guestlist.ledger.schema import OrderState, entries, orders, runs
 from guestlist.ledger.store import insert_at_commit
@@ -17,7 +18,7 @@ from guestlist.models import OPEN_STATES, Guest, Invitation
 SKEW = 10.0
 """Seconds by which the clocks of two machines may differ."""
 
-IN_COLUMNS = {"action", "account", "email", "key"}
+IN_COLUMNS = {"action", "account", "email", "key", "prepared"}
 """Fields of a change that have a column of their own."""
 
 COLUMNS = (
@@ -32,6 +33,7 @@ COLUMNS = (
     orders.c.intended,
     orders.c.doubted,
     orders.c.answered,
+    orders.c.preparation,
     orders.c.state,
 )
 """The columns that `read` needs."""
@@ -48,6 +50,7 @@ class Order:
         doubted: time at which the sender stopped waiting for an answer; None if it may still wait.
         answered: whether the service reported success in an answer that does not show the record.
             Even if its lists do not show the record either, the order must not be sent again.
+        preparation: how far an invitation of two requests is; None if nothing was prepared.
         state: the state of the order when it was read.
     """
 
@@ -58,7 +61,14 @@ class Order:
     intended: float | None
     doubted: float | None = None
     answered: bool = False
+    preparation: Preparation | None = None
     state: OrderState = OrderState.ASKED
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the email of the order was certainly not sent, although the service may have a
+        record of the person by now."""
+        return self.preparation is Preparation.PREPARED
 
     def over(self, total: float, now: float) -> float:
         """Returns the time when no request of the order can be in flight any more.
@@ -122,6 +132,7 @@ def row_of(
         "place": change.place,
         "role": role_key(change.roles[0]) if change.action is Action.SETTLE else None,
         "facts": change.model_dump_json(exclude=IN_COLUMNS, exclude_defaults=True),
+        "preparation": Preparation.PREPARED if change.prepared else None,
         "state": state,
         "asked": now,
     }
@@ -130,11 +141,20 @@ def row_of(
 def read(row: Any) -> Order:
     """Returns the order in a row of `COLUMNS`."""
     id, run, account, key, email, action, facts, attempts, intended, doubted, *last = row
-    answered, state = last
+    answered, preparation, state = last
     fields = {"account": account, "key": key, "email": email, "action": action, **json.loads(facts)}
     change = Change.model_validate(fields)
-    state = OrderState(state)
-    return Order(id, run, change, attempts, intended, doubted, bool(answered), state)
+    return Order(
+        id,
+        run,
+        change,
+        attempts,
+        intended,
+        doubted,
+        bool(answered),
+        None if preparation is None else Preparation(preparation),
+        OrderState(state),
+    )
 
 
 ORIGIN = [

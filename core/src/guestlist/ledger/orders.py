@@ -9,6 +9,7 @@ from sqlalchemy import (
     Connection,
     Double,
     Select,
+    SmallInteger,
     and_,
     bindparam,
     exists,
@@ -23,11 +24,20 @@ from sqlalchemy.sql import ColumnElement
 from guestlist import errors
 from guestlist.changes import ORDER, Action, Change
 from guestlist.errors import GuestlistError, OutcomeUnknown
+from guestlist.exchange.recording import Preparation
 from guestlist.ledger.deferred_grants import defer
 from guestlist.ledger.order import COLUMNS, Ended, Order, add_entry, origin_of, read, row_of
 from guestlist.ledger.origin import NOBODY, Origin
 from guestlist.ledger.outcome import OrderOutcome
-from guestlist.ledger.schema import IS_OPEN, IS_UNKNOWN, OrderState, halts, orders, runs
+from guestlist.ledger.schema import (
+    IS_OPEN,
+    IS_PREPARED,
+    IS_UNKNOWN,
+    OrderState,
+    halts,
+    orders,
+    runs,
+)
 from guestlist.ledger.store import Store
 from guestlist.ledger.unresolved import IS_RESOLVED
 
@@ -50,15 +60,22 @@ def add_for_single_call(
     origin: Origin = NOBODY,
     *,
     request: str | None = None,
+    preparation: Preparation | None = None,
 ) -> int:
     """Stores the order of a single call and returns its number.
 
     Args:
         request: the request that is about to leave; None if none will be sent.
+        preparation: how far the invitation is once the request has left.
     """
     row = row_of(change, None, now, origin=origin)
     if request is not None:
-        row |= {"state": OrderState.INTENDED, "intended": now, "attempts": 1}
+        row |= {
+            "state": OrderState.INTENDED,
+            "intended": now,
+            "attempts": 1,
+            "preparation": preparation,
+        }
     made = connection.execute(_ADD_SINGLE, row)
     id = int(made.scalar_one())
     if request is not None:
@@ -67,18 +84,22 @@ def add_for_single_call(
 
 
 def last_unanswered(store: Store, account: str, key: str) -> Order | None:
-    """Returns the last order to send a guest an email whose request got no answer or whose outcome
-    stays unknown; None if all were answered. One without an answer comes first."""
+    """Returns the last order to send a guest an email whose request got no answer, whose outcome
+    stays unknown, or which was only prepared; None if there is none. One without an answer comes
+    first."""
     with store.reading() as connection:
         row = connection.execute(
             select(*COLUMNS)
             .where(
                 orders.c.key == key,
                 orders.c.account == account,
-                or_(orders.c.state == OrderState.INTENDED, and_(IS_UNKNOWN, ~IS_RESOLVED)),
+                or_(
+                    orders.c.state == OrderState.INTENDED,
+                    and_(or_(IS_UNKNOWN, orders.c.preparation.is_not(None)), ~IS_RESOLVED),
+                ),
                 orders.c.place.between(0, ORDER[Action.REPLACE]),
             )
-            .order_by(orders.c.state, orders.c.id.desc())
+            .order_by(orders.c.state != OrderState.INTENDED, orders.c.id.desc())
             .limit(1)
         ).first()
     return None if row is None else read(row)
@@ -318,6 +339,7 @@ _INTENDED = {
     "intended": bindparam("now"),
     "doubted": None,
     "answered": None,
+    "preparation": bindparam("preparation", type_=SmallInteger),
 }
 _BEGIN = (
     update(orders).where(*_ASKED, _MAY_BEGIN).values(**_INTENDED, attempts=orders.c.attempts + 1)
@@ -329,22 +351,38 @@ _SETTLED: dict[str, Any] = {
     "outcome": bindparam("what"),
     "email_sent": bindparam("sent_email"),
     "detail": bindparam("why"),
+    "preparation": bindparam("preparation", type_=SmallInteger),
 }
 _SETTLE_ASKED = update(orders).where(*_ASKED).values(**_SETTLED)
 _SETTLE = update(orders).where(*_SENT).values(**_SETTLED)
+_this = orders.alias()
+_of_this = (_this.c.id == bindparam("this"), _this.c.key == orders.c.key)
+# Also of other orders: one of a run may complete what a later single call has prepared.
+_COMPLETE = (
+    update(orders)
+    .where(IS_PREPARED, exists().where(*_of_this, _this.c.account == orders.c.account))
+    .values(preparation=None)
+)
 
 
 def record_intent(
-    connection: Connection, id: int, request: str, now: float, mark: float | None
+    connection: Connection,
+    id: int,
+    request: str,
+    now: float,
+    mark: float | None,
+    preparation: Preparation | None = None,
 ) -> bool:
     """Records that a request is about to leave. Returns False if another sender has the order, its
     account is stopped, or its run was replaced.
 
     Args:
         mark: the time of the sender's previous record; None for the first one.
+        preparation: how far the invitation is once the request has left.
     """
     taken = connection.execute(
-        _BEGIN if mark is None else _GO_ON, {"this": id, "mark": mark, "now": now}
+        _BEGIN if mark is None else _GO_ON,
+        {"this": id, "mark": mark, "now": now, "preparation": preparation},
     )
     if taken.rowcount:
         add_entry(connection, id, now, "sent", request)
@@ -365,13 +403,21 @@ def record_outcome(
     Args:
         mark: the time when its sender recorded the last request; None if no request has left.
     """
-    facts = {"to": state, "what": done.outcome, "sent_email": done.email_sent, "why": done.detail}
+    facts = {
+        "to": state,
+        "what": done.outcome,
+        "sent_email": done.email_sent,
+        "why": done.detail,
+        "preparation": done.preparation,
+    }
     settled = connection.execute(
         _SETTLE_ASKED if mark is None else _SETTLE,
         {"this": id, "mark": mark, "now": now, **facts},
     )
     if settled.rowcount:
         add_entry(connection, id, now, done.outcome, done.detail)
+        if state is OrderState.DONE and done.preparation is not None:
+            connection.execute(_COMPLETE, {"this": id})
         if done.deferred:
             origin = origin_of(connection, id)
             for change in done.deferred:
@@ -426,9 +472,14 @@ def requeue(
     why: str,
     *,
     attempts: int,
+    preparation: Preparation | None = None,
 ) -> bool:
     """Puts an order back to be sent again, because it had no effect. Stores the status that the
-    last lookup has found."""
+    last lookup has found.
+
+    Args:
+        preparation: `PREPARED` if the attempt has left a record without an email.
+    """
     again = connection.execute(
         update(orders)
         .where(*_SENT)
@@ -437,6 +488,7 @@ def requeue(
             intended=None,
             doubted=None,
             attempts=attempts,
+            preparation=preparation,
             facts=row_of(change, None, now)["facts"],
         ),
         {"this": id, "mark": mark},

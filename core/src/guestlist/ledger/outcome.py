@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from guestlist.changes import Change
+from guestlist.exchange.recording import Preparation
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +17,11 @@ class OrderOutcome:
         email_sent: whether an email was sent; None if no email was due or if that is unknown.
         detail: a warning or an error message.
         deferred: deferred grants that begin with the outcome.
+        preparation: how far an invitation of two requests is; None if nothing was prepared.
     """
 
     outcome: str
     email_sent: bool | None = None
     detail: str | None = None
     deferred: tuple[Change, ...] = ()
+    preparation: Preparation | None = None

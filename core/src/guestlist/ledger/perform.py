@@ -45,7 +45,7 @@ def perform(guests: Guestlist, order: Order, entry: Entry) -> OrderOutcome:
 
 def _carried_out(guests: Guestlist, order: Order, entry: Entry) -> OrderOutcome:
     change, known = order.change, order.known
-    client = for_run(guests, known, entry)
+    client = for_run(guests, known, entry, is_prepared=order.preparation is not None)
     match change.action:
         case Action.INVITE | Action.REPLACE:
             result = client.invite(
@@ -104,7 +104,8 @@ def found_outcome(order: Order, now: Guest) -> OrderOutcome | None:
         GuestlistError: the status can never show it.
     """
     change = order.change
-    if not took_effect(change.action, order.known, now):
+    prepared = order.preparation is not None
+    if not took_effect(change.action, order.known, now, prepared=prepared):
         return None
     if change.action is Action.RESEND and order.known.invitation is not None:
         outcome = Outcome.RESENT

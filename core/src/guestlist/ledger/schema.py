@@ -29,7 +29,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSION = 4
+VERSION = 5
 
 
 @unique
@@ -121,6 +121,8 @@ orders = Table(
     Column("doubted", Double),
     # whether the service reported success in an answer that does not show the record
     Column("answered", Boolean),
+    # how far an invitation of two requests is (`Preparation`); NULL if nothing was prepared
+    Column("preparation", SmallInteger),
     Column("settled", Double),
     Column("attempts", SmallInteger, nullable=False, default=0),
     Column("outcome", Text),
@@ -135,6 +137,7 @@ orders = Table(
 IS_OPEN = text("state < 3")
 IS_DEFERRED = text("state = 2")
 IS_UNKNOWN = text("state = 12")
+IS_PREPARED = text("preparation IS NOT NULL")
 
 
 def _part(name: str, condition: TextClause, *columns: Column[Any], unique: bool = False) -> None:
@@ -158,6 +161,7 @@ _part(
 )
 _part("orders_deferred", IS_DEFERRED, orders.c.account, orders.c.key, orders.c.role, unique=True)
 _part("orders_unknown", IS_UNKNOWN, orders.c.account, orders.c.key)
+_part("orders_prepared", IS_PREPARED, orders.c.account, orders.c.key)
 Index("orders_person", orders.c.key, orders.c.settled)
 Index("orders_run", orders.c.run)  # `follow` counts a run's orders every second
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from sqlalchemy import exists, func, select
 
 from guestlist.changes import SENDS_EMAIL, Action, Unresolved
-from guestlist.ledger.schema import IS_UNKNOWN, OrderState, orders
+from guestlist.ledger.schema import IS_PREPARED, IS_UNKNOWN, OrderState, orders
 from guestlist.ledger.store import Store
 
 ROWS_PER_READ = 5_000
@@ -61,3 +61,16 @@ def unresolved(store: Store, since: float = 0.0) -> Iterator[Unresolved]:
         rows = connection.execution_options(yield_per=ROWS_PER_READ).execute(wanted)
         for account, key, action, at, detail in rows:
             yield Unresolved(account, key, Action(action), at, detail or "")
+
+
+def prepared(store: Store) -> Iterator[tuple[str, str]]:
+    """Yields the accounts and keys of people whose open invitation proves no email, because an
+    order may have created a record without sending one (`Effect.PREPARE`).
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    wanted = select(orders.c.account, orders.c.key).where(IS_PREPARED, ~IS_RESOLVED).distinct()
+    with store.reading() as connection:
+        rows = connection.execution_options(yield_per=ROWS_PER_READ).execute(wanted)
+        yield from map(tuple, rows)

@@ -142,6 +142,10 @@ class Provider(BaseModel):
     `revoke` with an id that the service does not have raises `NotFound`. If not, `revoke` returns
     `already_revoked` for such an id, sends nothing, and warns that the invitation has ended or
     never existed. If accepted invitations vanish too, the id may be that of an accepted one."""
+    shows_prepared: ClassVar[bool] = True
+    """Whether a record that an `Effect.PREPARE` request has created looks like an invitation before
+    its email is sent. If so, guestlist does not take it for one: it completes the flow, or reports
+    that the outcome is unknown."""
     resend_moves_expiry: ClassVar[bool] = False
     """Whether a resend is known to change `expires_at`. guestlist then uses `expires_at` to find
     out whether a resend that got no answer took effect."""

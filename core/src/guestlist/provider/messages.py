@@ -32,6 +32,9 @@ class Effect(StrEnum):
     """Changes nothing."""
     REPEATABLE = "repeatable"
     """Sending it twice has the same result as sending it once."""
+    PREPARE = "prepare"
+    """Creates a record, and reaches nobody: a later request of the same flow sends the email. Sent
+    again if no answer came, so the flow has to go on with a record that is already there."""
     CREATE = "create"
     """Sending it twice may act twice: a second email, a second record. Never retried unless it is
     certain that the first attempt had no effect."""
@@ -123,7 +126,8 @@ class Request:
                 `false`.
             form: the fields of a form, instead of `json`. Converted like `query`.
             effect: what sending the request may do: `Effect.READ` if it changes nothing,
-                `Effect.REPEATABLE` if sending it twice has the same result as once.
+                `Effect.REPEATABLE` if sending it twice has the same result as once,
+                `Effect.PREPARE` if a later request of the flow sends the email.
             public: whether it is sent without credentials.
             origin: the name of the setting whose URL precedes the path.
         """

@@ -11,7 +11,7 @@ from guestlist.changes import ORDER, SENDS_EMAIL, Action, Change
 from guestlist.client import Guestlist
 from guestlist.errors import UnknownRole
 from guestlist.exchange.account import Account
-from guestlist.models import MEMBERSHIPS, OPEN_STATES, Invitation, Member
+from guestlist.models import MAY_BE_OPEN, MEMBERSHIPS, OPEN_STATES, Invitation, Member
 from guestlist.roster.deferred_grants import DeferredGrant, desired_brief, withdrawal_reason
 from guestlist.roster.desired import AccessResolver, DesiredAccess, until
 from guestlist.roster.diff import (
@@ -93,6 +93,7 @@ class MayDiffer:
     def __call__(self, name: str, reading: Reading, facts: Sequence[Fact]) -> bool:
         if self._people and facts[0].key not in self._people:
             return False
+        facts = without_prepared(facts)
         account = self._compared.get(name)
         if account is None:
             account = self._compared[name] = self._make(name, reading)
@@ -195,6 +196,7 @@ def _person_changes(
         account = accounts[number]
         if account is None:
             continue
+        facts = without_prepared(facts)
         desired = _desired(account, facts)
         for problem in desired.problems if desired else ():
             place = _place_of(account, problem, facts, place_of)
@@ -207,8 +209,32 @@ def _person_changes(
             if isinstance(found, Note):
                 account.notes[found] += 1
             else:
-                change = _with_unresolved(found, facts, retry_unknown)
+                change = _with_unresolved(_with_prepared(found, facts), facts, retry_unknown)
                 yield account.row(number, limiter.check(change))
+
+
+def without_prepared(facts: Sequence[Fact]) -> Sequence[Fact]:
+    """Returns the facts about a person without an open invitation that proves no email, if the
+    roster or a saved plan wants the person. Otherwise the invitation is withdrawn like any other.
+    """
+    kinds = {fact.kind for fact in facts}
+    if Kind.PREPARED not in kinds or not kinds & {Kind.WANTED, Kind.BASIS}:
+        return facts
+    return [
+        fact
+        for fact in facts
+        if fact.kind not in (Kind.INVITATION, Kind.COMPLETE)
+        or invitation_from(fact.brief).state not in MAY_BE_OPEN
+    ]
+
+
+def _with_prepared(change: Change, facts: Sequence[Fact]) -> Change:
+    """Returns the change, marked if an earlier attempt may have left a record without an email."""
+    kinds = {fact.kind for fact in facts}
+    if change.action not in SENDS_EMAIL or Kind.PREPARED not in kinds:
+        return change
+    why = change.reason if Kind.UNRESOLVED in kinds else "an earlier attempt ended before its email"
+    return change.model_copy(update={"prepared": True, "reason": why})
 
 
 def _with_unresolved(change: Change, facts: Sequence[Fact], retry: bool) -> Change:

@@ -90,6 +90,7 @@ def make_plan(
     allow_empty: bool = False,
     deferred: Iterable[DeferredGrant] = (),
     unresolved: Iterable[Unresolved] = (),
+    prepared: Iterable[tuple[str, str]] = (),
     retry_unknown: bool = False,
     emails_sent: Callable[[str], int] | None = None,
     place_of: PlaceOf = lambda _account, _role: "",
@@ -119,6 +120,8 @@ def make_plan(
         deferred: deferred grants. A grant that the roster does not want is withdrawn, also in
             accounts that the roster does not mention (`roster.deferred_grants.unwanted`).
         unresolved: earlier emails with an unknown outcome. These people get no further email.
+        prepared: the accounts and keys of people who may have an open invitation without an email.
+            They are invited if the roster wants them.
         retry_unknown: send a further email to these people.
         emails_sent: returns the number of emails that were sent within `limits.period` to the
             person with a key.
@@ -149,6 +152,7 @@ def make_plan(
         grants = [grant for grant in deferred if not people or grant.key in people]
         store.add(_grant_facts(grants, numbers))
         store.add(_unresolved_facts(store, unresolved, numbers))
+        store.add(_prepared_facts(store, prepared, numbers))
 
         def compared(name: str, reading: Reading) -> AccountComparison:
             return AccountComparison(
@@ -238,6 +242,15 @@ def _unresolved_facts(
             number = numbers[one.account]
             key = store.key_of(number, [one.key])
             yield Fact(key, number, Kind.UNRESOLVED, False, "", str(one))
+
+
+def _prepared_facts(
+    store: PlanStore, prepared: Iterable[tuple[str, str]], numbers: Mapping[str, int]
+) -> Iterator[Fact]:
+    for account, key in prepared:
+        if account in numbers:
+            number = numbers[account]
+            yield Fact(store.key_of(number, [key]), number, Kind.PREPARED, False, "", "")
 
 
 class LeftoverGrants:

@@ -9,6 +9,7 @@ from guestlist.changes import UNFOUNDED, Action, Change
 from guestlist.client import Guestlist
 from guestlist.exchange.account import Account
 from guestlist.models import Guest, Invitation, Role
+from guestlist.roster.compare import without_prepared
 from guestlist.roster.planfile import PlanFile
 from guestlist.roster.reading import Progress, Reading, ids_of, person_state, read_accounts
 from guestlist.roster.store import Fact, Kind, PlanStore
@@ -71,7 +72,7 @@ def iter_outdated_changes(
             yield from renamed
             return
         accounts = [Account(name, guests.accounts[name], guests.clock) for name in names]
-        for facts in store.people():
+        for facts in map(without_prepared, store.people()):
             changes = [
                 Change.model_validate_json(fact.body) for fact in facts if fact.kind == Kind.BASIS
             ]
@@ -117,6 +118,8 @@ def _basis_facts(changes: Iterable[Change], numbers: Mapping[str, int]) -> Itera
             ask = one.member is not None and one.member.roles is not None
             body = one.model_dump_json(exclude_defaults=True)
             yield Fact(one.key, numbers[one.account], Kind.BASIS, ask, "", body)
+            if one.prepared:
+                yield Fact(one.key, numbers[one.account], Kind.PREPARED, False, "", "")
 
 
 def _different(changes: Iterable[Change], now: Guest) -> Iterator[tuple[Change, str]]:

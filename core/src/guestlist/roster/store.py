@@ -43,6 +43,8 @@ class Kind(IntEnum):
     ALIAS = 10
     """Another key of the person: of another address, or of a login. It is in `brief`, the login as
     typed in `body`."""
+    PREPARED = 11
+    """An earlier attempt may have created an open invitation of the person without an email."""
 
 
 class Fact(NamedTuple):

@@ -274,11 +274,11 @@ class AccountWorker:
             self._tally.stays_unknown(error)
             self._got_answer()
         elif may_have_happened or isinstance(error, ServiceTrouble):
-            entry.ask_again(change, error.message)
+            entry.ask_again(change, error.message, prepared=error.prepared)
             self._back_off(error)
         elif isinstance(error, Unauthorized | ConfigError):
             entry.ask_again(
-                change, error.message, counts=False
+                change, error.message, counts=False, prepared=error.prepared
             )  # not an attempt: the key was refused
             self._halt(error)
         else:

@@ -18,7 +18,7 @@ from guestlist.errors import (
 )
 from guestlist.ledger.deferred_grants import all_deferred
 from guestlist.ledger.emails_sent import EmailsPerPerson
-from guestlist.ledger.unresolved import unresolved
+from guestlist.ledger.unresolved import prepared, unresolved
 from guestlist.roster import Plan, PlanFile, make_plan
 from guestlist.roster.deferred_grants import DeferredGrant
 from guestlist.runs.context import Context, Selection, open_context
@@ -141,6 +141,7 @@ def make_context_plan(
         retry_unknown=options.retry_unknown,
         deferred=deferred_grants(context),
         unresolved=unresolved(context.store),
+        prepared=prepared(context.store),
         emails_sent=EmailsPerPerson(context.store, client.clock.now() - roster.limits.period),
         place_of=roster.place_of,
         zone=roster.zone,

@@ -112,7 +112,11 @@ def _outcome(order: Order, now: Guest | None) -> Settlement | None:
         done = found_outcome(order, now)
     # The records of the service do not show whether the email was sent.
     except GuestlistError as error:
-        return OrderState.UNKNOWN, OrderOutcome("unknown", detail=error.message)
+        if order.is_prepared:
+            return None
+        return OrderState.UNKNOWN, OrderOutcome(
+            "unknown", detail=error.message, preparation=order.preparation
+        )
     if done is not None:
         return OrderState.DONE, replace(done, detail=THERE)
     if change.action is Action.INVITE and now.state in OPEN_STATES:

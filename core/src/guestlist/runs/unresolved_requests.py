@@ -23,6 +23,7 @@ from guestlist.errors import (
     Unsupported,
 )
 from guestlist.exchange.account import grace
+from guestlist.exchange.policy import PREPARED_HINT
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.order import SKEW, Order
 from guestlist.ledger.orders import ASK, mark_all_unanswered, mark_unanswered
@@ -129,17 +130,21 @@ class UnresolvedRequests:
             is_over = alone and sent.run is not None
             order = self._rewound(store, sent, wall if is_over else wall + total + SKEW)
             entry = OrderEntry(store, order, self._clock)
+            if order.is_prepared and order.run is None:
+                if order.doubted is not None or order.over(total, wall) <= wall:
+                    self._incomplete(entry)
+                continue
             if order.change.action in REPEATABLE and order.run is None:
                 # No run repeats a single call. Its request may still be in flight.
                 if order.over(total, wall) <= wall:
                     entry.unknown(ServiceUnavailable("the call was interrupted; make it again"))
                 continue
-            if order.change.action in REPEATABLE:
+            if order.change.action in REPEATABLE or order.is_prepared:
                 # Another machine may still wait for the answer. If so, a later call of this method
                 # puts the order back into the queue.
                 over = order.over(total, wall) <= wall
                 if alone or over or order.doubted is not None:
-                    entry.ask_again(order.change, INTERRUPTED)
+                    entry.ask_again(order.change, INTERRUPTED, prepared=order.is_prepared)
                 continue
             since = order.doubted
             if since is None:
@@ -200,6 +205,10 @@ class UnresolvedRequests:
     def _decide(self, request: UnresolvedRequest, now: Guest | None, began: float) -> None:
         entry = request.entry
         order = entry.order
+        if order.is_prepared:  # the email was not sent, whatever the service shows
+            entry.ask_again(order.change, request.why, counts=request.counts, prepared=True)
+            self._forget(request)
+            return
         if now is None:
             self._unknown(request, "the service cannot be asked about the address")
             return
@@ -237,6 +246,18 @@ class UnresolvedRequests:
             change = change.model_copy(update=fresh)
             entry.ask_again(change, request.why, counts=request.counts)
             self._forget(request)
+
+    def _incomplete(self, entry: OrderEntry) -> None:
+        """Records that a single call has ended before the request that sends the email."""
+        change = entry.order.change
+        error = ServiceUnavailable(
+            f"the call was interrupted, and no email was sent ({change.action})",
+            hint=PREPARED_HINT,
+        )
+        error.prepared = True
+        error.about(account=change.account, email=change.email)
+        if entry.refused(error):
+            self._tally.was_refused(error)
 
     def _unknown(self, request: UnresolvedRequest, why: str) -> None:
         change = request.entry.order.change

@@ -66,8 +66,8 @@ class Routes:
 
     def __init__(self, *others: Routes) -> None:
         self._paths: dict[str, tuple[re.Pattern[str], dict[str, Endpoint]]] = {}
-        for other in others:
-            self._paths |= other._paths
+        for other in others:  # copied, so that an endpoint that replaces another does not change it
+            self._paths |= {path: (one[0], {**one[1]}) for path, one in other._paths.items()}
 
     def get(self, path: str, **how: Any) -> Callable[[HandlerT], HandlerT]:
         return self.add("GET", path, **how)

@@ -83,9 +83,10 @@ class Accounts:
         """Returns a copy with another default account."""
         return replace(self, default=self.pick(name).name)
 
-    def of_run(self, known: Guest, entry: Entry) -> Accounts:
+    def of_run(self, known: Guest, entry: Entry, *, is_prepared: bool) -> Accounts:
         """Returns a copy for one call of a run that has read the person's records already."""
-        return replace(self, default=known.account, new_strategy=partial(InRun, known, entry))
+        strategy = partial(InRun, known, entry, is_prepared=is_prepared)
+        return replace(self, default=known.account, new_strategy=strategy)
 
     def with_ledger(self, ledger: Journal | None) -> Accounts:
         """Returns a copy whose calls are recorded in a ledger. None for no ledger."""

@@ -91,6 +91,6 @@ def _find_new_record(
     """
     guest = yield from look(call, email, members=False)  # a new invitation is proof enough
     try:
-        return new_record(guest, known)
+        return new_record(guest, known, prepared=call.prepared)
     except GuestlistError as error:
         raise call.about(error) from None

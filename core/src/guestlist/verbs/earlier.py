@@ -6,7 +6,7 @@ from guestlist.errors import Forbidden, GuestlistError, OutcomeUnknown
 from guestlist.event import EventName
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import sleep
-from guestlist.exchange.recording import EarlierCall
+from guestlist.exchange.recording import EarlierCall, Preparation
 from guestlist.exchange.step import Steps
 from guestlist.models import OPEN_STATES, Guest, State
 from guestlist.verbs.find import look
@@ -31,9 +31,15 @@ def settle_earlier(call: Call, action: str, *, retry_unknown: bool = False) -> S
     """
     strategy = call.strategy
     while (earlier := (yield from strategy.unresolved(call))) is not None:
+        if earlier.preparation is Preparation.PREPARED:
+            if not (yield from strategy.settle(call, earlier, False)):
+                continue
+            call.prepared = True
+            return None
         if earlier.is_unknown:
             if action == "invite" and not retry_unknown:
-                yield from _check_confirmed(call)
+                yield from _check_confirmed(call, earlier)
+            call.prepared = earlier.preparation is not None
             return None
         try:
             if action == "invite" and earlier.action != action and not earlier.must_be_settled:
@@ -51,14 +57,17 @@ def settle_earlier(call: Call, action: str, *, retry_unknown: bool = False) -> S
             continue
         if happened is None and not retry_unknown:
             raise _cannot_tell(call, action)
+        call.prepared = happened is None and earlier.preparation is not None
         return guest if happened and earlier.action == action else None
     return None
 
 
-def _check_confirmed(call: Call) -> Steps[None]:
-    """Raises OutcomeUnknown unless the records now show an open invitation or a membership."""
+def _check_confirmed(call: Call, earlier: EarlierCall) -> Steps[None]:
+    """Raises OutcomeUnknown unless the records now show an open invitation or a membership. If the
+    earlier call has prepared the invitation, only a membership counts."""
     guest = yield from look(call, call.email or f"@{call.login}")
-    if guest.state not in (*OPEN_STATES, State.ACCEPTED):
+    is_invited = guest.state in OPEN_STATES and earlier.preparation is None
+    if not is_invited and guest.state is not State.ACCEPTED:
         raise _cannot_tell(call, "invite")
 
 

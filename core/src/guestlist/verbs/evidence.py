@@ -8,7 +8,7 @@ from guestlist.errors import MalformedResponse
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import sleep
 from guestlist.exchange.step import Steps
-from guestlist.models import OPEN_STATES, Basis, Guest, Invitation, Member, Role, State
+from guestlist.models import MAY_BE_OPEN, OPEN_STATES, Basis, Guest, Invitation, Member, Role, State
 from guestlist.provider import Provider
 
 ENDED = frozenset({State.EXPIRED, State.REVOKED, State.DECLINED, State.ACCEPTED})
@@ -19,7 +19,9 @@ RENEWAL_GAP_SECONDS = 1.1
 second, the new expiry would equal the old one, and a resend without an answer would be repeated."""
 
 
-def new_record(guest: Guest, known: Guest | None) -> Invitation | Member | None:
+def new_record(
+    guest: Guest, known: Guest | None, *, prepared: bool = False
+) -> Invitation | Member | None:
     """Returns the record that was created since `known`, or None.
 
     A new invitation counts even if the invitee has already declined it.
@@ -27,16 +29,40 @@ def new_record(guest: Guest, known: Guest | None) -> Invitation | Member | None:
     Args:
         guest: the guest now.
         known: the guest before. None if the records were not read.
+        prepared: whether there may be a record without an email.
 
     Raises:
         MalformedResponse: it is uncertain whether a record is new, or whether there is one. Either
             the records were not read before, or an older open invitation may have been reopened, or
-            an unreadable record may be new.
+            an unreadable record may be new, or the record does not show whether its email was sent.
     """
     new = _new_record(guest, known)
+    if prepared and new is not None and guest.state is not State.ACCEPTED:
+        raise _email_not_shown(guest)
     if new is None and (unclear := guest.incomplete or guest.unidentified) is not None:
         raise MalformedResponse(unclear)
     return new
+
+
+def _email_not_shown(guest: Guest) -> MalformedResponse:
+    return MalformedResponse(
+        f"the record of {guest.label} does not show whether its email was sent"
+    )
+
+
+def without_prepared(guest: Guest) -> Guest:
+    """Returns the guest without an open invitation that was only prepared."""
+    if guest.state not in MAY_BE_OPEN or guest.invitation is None:
+        return guest
+    return guest.model_copy(
+        update={
+            "state": State.GONE,
+            "basis": Basis.INFERRED,
+            "raw_state": None,
+            "invitation": None,
+            "invitations": (),
+        }
+    )
 
 
 def _new_record(guest: Guest, known: Guest | None) -> Invitation | Member | None:
@@ -101,22 +127,27 @@ def was_renewed(before: Invitation, now: Invitation) -> bool:
     return now.expires_at > before.expires_at or now.id != before.id
 
 
-def took_effect(action: str, known: Guest | None, now: Guest) -> bool:
+def took_effect(action: str, known: Guest | None, now: Guest, *, prepared: bool = False) -> bool:
     """Returns whether the records prove that a call with an unknown outcome took effect.
 
     Args:
         action: `invite`, `replace` or `resend`.
         known: the guest before the call. None if the records were not read.
         now: the guest now.
+        prepared: whether the call may have left a record without sending the email.
 
     Raises:
         MalformedResponse: the records prove nothing.
     """
     before = known.invitation if known is not None else None
     if action != "resend" or before is None:
-        return new_record(now, known) is not None
+        return new_record(now, known, prepared=prepared) is not None
     after = now.invitation
-    if now.state is State.ACCEPTED or (after is not None and was_renewed(before, after)):
+    if now.state is State.ACCEPTED:
+        return True
+    if after is not None and was_renewed(before, after):
+        if prepared and after.id != before.id:
+            raise _email_not_shown(now)
         return True
     if now.incomplete is not None:
         raise MalformedResponse(now.incomplete)

@@ -30,6 +30,7 @@ from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.arguments import IfExists, check_possible, options_of, refs_of
 from guestlist.verbs.create import create, make_anew
 from guestlist.verbs.earlier import settle_earlier
+from guestlist.verbs.evidence import without_prepared
 from guestlist.verbs.find import look
 from guestlist.verbs.guest_lock import lock_guest
 from guestlist.verbs.resend import renew
@@ -119,6 +120,8 @@ def invite(
     known = found = yield from settle_earlier(call, action, retry_unknown=retry_unknown)
     if known is None and _looks_first(call, if_exists):
         known = yield from _look_if_allowed(call, call.email, if_exists)
+    if known is not None and call.prepared:
+        known = without_prepared(known)
     if found is None or (if_exists == "return" and found.state in (*OPEN_STATES, State.ACCEPTED)):
         steps = _invite(call, new, deferred, if_exists, known)
     else:
@@ -241,7 +244,7 @@ def _after_refusal(
     )
     if hides_member and not may_block:
         return _hidden_member_result(call, new, if_exists, guest, refusal)
-    is_invited = guest.state in MAY_BE_OPEN and may_block
+    is_invited = guest.state in MAY_BE_OPEN and may_block and not call.prepared
     if guest.state is State.ACCEPTED or is_invited:
         return (yield from _ensure(call, new, if_exists, guest))
     if guest.state is State.EXPIRED and blocking is not None:

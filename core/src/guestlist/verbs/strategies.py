@@ -16,6 +16,7 @@ from guestlist.exchange.recording import (
     Entry,
     Intent,
     Journal,
+    Preparation,
     Recorder,
     Strategy,
     UnansweredOrder,
@@ -62,6 +63,8 @@ class WithoutLedger(Strategy):
 
     def settle(self, call: Call, earlier: EarlierCall, happened: bool | None) -> Steps[bool]:
         remembered = cast(RememberedCall, earlier)
+        if remembered.preparation is Preparation.PREPARED:
+            return True  # remembered until a later call has sent the email
         if happened is None and remembered.sends_email:
             call.account.unresolved[remembered.key] = replace(remembered, is_unknown=True)
         else:
@@ -82,7 +85,8 @@ class WithoutLedger(Strategy):
                 call.account.unresolved.pop((call.key,), None)
             return result
         except GuestlistError as error:
-            if error.happened is not False and not error.half_done:
+            may_have_happened = error.happened is not False and not error.half_done
+            if may_have_happened or call.preparation is Preparation.PREPARED:
                 _remember(call, intent, call.answered or error.reports_success)
             raise
         except BaseException:  # canceled, or Ctrl-C
@@ -101,6 +105,7 @@ class RememberedCall:
         before: the guest before the call. None if the records were not read.
         final: the monotonic time in seconds after which a lookup that finds nothing is conclusive.
         answered: whether the service answered with a success status.
+        preparation: how far the invitation is; None if the call has prepared nothing.
         is_unknown: whether the last lookup could not tell if an email was sent.
     """
 
@@ -110,6 +115,7 @@ class RememberedCall:
     before: Guest | None
     final: float
     answered: bool
+    preparation: Preparation | None = None
     is_unknown: bool = False
     must_be_settled = False
 
@@ -130,7 +136,7 @@ class RememberedCall:
     def judge(self, now: Guest, *, final: bool) -> bool | None:
         """Returns whether a lookup proves that the call took effect; None if it proves nothing."""
         try:
-            if took_effect(self.action, self.before, now):
+            if took_effect(self.action, self.before, now, prepared=self.preparation is not None):
                 return True
         except GuestlistError:
             return None
@@ -139,19 +145,22 @@ class RememberedCall:
 
 
 def _remember(call: Call, intent: Intent, answered: bool) -> None:
-    """Remembers a call whose outcome is unknown, if its last request created something."""
-    if call.sent is None or call.sent.effect is not Effect.CREATE or intent.action in REPEATABLE:
+    """Remembers a call whose outcome is unknown, if its last request created something, and a call
+    that has only prepared an invitation."""
+    creates = call.sent is not None and call.sent.effect is Effect.CREATE
+    is_prepared = call.preparation is Preparation.PREPARED
+    if not (creates or is_prepared) or intent.action in REPEATABLE:
         return
     account = call.account
     now = account.clock.monotonic()
     for other, old in list(account.unresolved.items()):
-        if now - old.final > MEMORY_SECONDS:
+        if now - old.final > MEMORY_SECONDS and old.preparation is not Preparation.PREPARED:
             account.unresolved.pop(other, None)
     is_about_role = intent.action in ("assign_role", "unassign_role")
     role = [part for role in intent.roles if is_about_role for part in (role.kind, role.id)]
     key = (call.key, *role)
     account.unresolved[key] = RememberedCall(
-        account, key, intent.action, intent.before, now + call.grace, answered
+        account, key, intent.action, intent.before, now + call.grace, answered, call.preparation
     )
 
 
@@ -181,7 +190,8 @@ class WithLedger(Strategy):
 
     def intend(self, call: Call, request: Request) -> Steps[None]:
         if self._entry is not None:
-            yield from block(call, partial(self._entry.intend, str(request)))
+            preparation = call.preparation_after(request)
+            yield from block(call, partial(self._entry.intend, str(request), preparation))
 
     def answered(self, call: Call, why: str) -> Steps[None]:
         if self._entry is not None:
@@ -225,17 +235,20 @@ class InRun(Strategy):
     Args:
         guest: the guest as the run has read it.
         entry: the record of the order in the ledger.
+        is_prepared: whether an earlier attempt of the order has prepared the invitation.
     """
 
     must_read_first = True
     looks_up_outcome = False
 
-    def __init__(self, guest: Guest, entry: Entry) -> None:
+    def __init__(self, guest: Guest, entry: Entry, *, is_prepared: bool = False) -> None:
         self.guest_before = guest
+        self.is_prepared = is_prepared
         self._entry = entry
 
     def intend(self, call: Call, request: Request) -> Steps[None]:
-        yield from block(call, partial(self._entry.intend, str(request)))
+        preparation = call.preparation_after(request)
+        yield from block(call, partial(self._entry.intend, str(request), preparation))
 
     def answered(self, call: Call, why: str) -> Steps[None]:
         yield from block(call, partial(self._entry.answered, why))

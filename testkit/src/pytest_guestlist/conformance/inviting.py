@@ -16,9 +16,10 @@ from guestlist.models import (
     Outcome,
     State,
 )
-from guestlist.provider import NEVER
+from guestlist.provider import NEVER, Effect
 from pytest_guestlist.conformance.base import Rules
 from pytest_guestlist.conformance.harness import HOUR, MINUTE, Harness
+from pytest_guestlist.conformance.wires import FirstChangeOnly
 
 TEXTS = (
     "zugzwang",
@@ -533,6 +534,25 @@ class Inviting(Rules):
             )
             return
         pytest.skip(f"{text_option} takes none of {', '.join(TEXTS)}")
+
+    def test_interrupted_invite_is_completed(self, harness: Harness) -> None:
+        """If only the first request of `invite` takes effect, the email is sent by the next call,
+        and only once.
+
+        Likely cause: The first request creates a record without an email, and is not marked with
+        `Effect.PREPARE`; or `invite` does not go on with a record that is already there.
+        """
+        harness.needs("invite")
+        harness.roles()
+        wire = harness.wire.wire
+        harness.wire.wire = FirstChangeOnly(
+            wire, lambda: harness.spy.requests[-1][0].effect is Effect.READ
+        )
+        with suppress(GuestlistError):
+            harness.invite("ada")
+        harness.wire.wire = wire
+        harness.invite("ada")
+        harness.mailed(harness.address("ada"), 1, "invite")
 
     def test_lost_answer_of_invite(self, harness: Harness) -> None:
         """If the answer is lost, a lookup finds the invitation or member, and there is only one.

@@ -120,15 +120,15 @@ class Sending(Rules):
                 _missent(
                     sample,
                     sample.requests[-1] if sample.requests else "no request",
-                    "Effect.CREATE or Effect.REPEATABLE",
+                    "Effect.CREATE, Effect.PREPARE or Effect.REPEATABLE",
                     "reads only",
                 )
 
     def test_what_may_be_repeated_is_the_same_twice(
         self, walkthrough: Walkthrough, second_harness: Harness
     ) -> None:
-        """Whatever is marked READ or REPEATABLE can be sent twice with the result of once: the
-        same emails, the same invitations. What makes a second email is `Effect.CREATE`.
+        """A request that is not marked CREATE can be sent twice with the result of once: the same
+        emails, the same invitations. A request that makes a second email is `Effect.CREATE`.
 
         Likely cause: A request that sends an email or creates a record each time is marked
         REPEATABLE, or is a PUT or DELETE, which are REPEATABLE unless told otherwise. Mark it with

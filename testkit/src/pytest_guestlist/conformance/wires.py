@@ -166,6 +166,28 @@ class ScriptedWire:
         return answer
 
 
+class FirstChangeOnly:
+    """Passes looks and the first change on to the service, and answers 403 to all other changes.
+
+    Args:
+        wire: to the service.
+        looks: whether the request that is being sent only looks.
+    """
+
+    def __init__(self, wire: Wire, looks: Callable[[], bool]) -> None:
+        self._wire = wire
+        self._looks = looks
+        self._changed = False
+
+    def send(self, outgoing: Outgoing) -> Answer:
+        """Returns the service's answer, or 403."""
+        if not self._looks():
+            if self._changed:
+                return Response(403)
+            self._changed = True
+        return self._wire.send(outgoing)
+
+
 class ReadOnlyWire:
     """Sends reading requests to the service, and answers 404 to requests that change something.
 

@@ -200,6 +200,23 @@ def _not_lost(run: Run, caller: Caller) -> Iterator[str]:
             yield f"reported {result.outcome}, but no email was sent"
 
 
+def _no_silent_invitation(run: Run, caller: Caller) -> Iterator[str]:
+    """If a call reports an open invitation, an email was sent for it. Judged for people whom one
+    client invites, and nobody has invited before: another client without a ledger cannot know."""
+    result = caller.value
+    if not isinstance(result, InviteResult) or result.guest.state is not State.PENDING:
+        return
+    others = [one for one in run.callers if email_key(one.email) == email_key(caller.email)]
+    orders_without = any(not one.order.get("send_email", True) for one in others)
+    if orders_without or len({one.client.name for one in others}) > 1:
+        return
+    sent = [one for one in _about(run, caller) if one.emails and one.at <= (caller.ended or 0.0)]
+    now = sum(len(one.emails) for one in _about(run, caller))
+    every = [one for one in run.site.outbox.emails if email_key(one.to) == email_key(caller.email)]
+    if not sent and len(every) == now:
+        yield f"told {result.outcome}, and no email was ever sent"
+
+
 def _creates(caller: Caller) -> bool:
     """Returns whether the call sent a request that acts twice if it is sent twice."""
     return any(one.request.effect is Effect.CREATE for one in caller.sent)
@@ -377,6 +394,7 @@ RULES: tuple[Callable[[Run, Caller], Iterator[str]], ...] = (
     _one_email_for_one_call,
     _emails_as_reported,
     _not_lost,
+    _no_silent_invitation,
     _failed_means_failed,
     _unknown_only_if_unavoidable,
     _no_secret_shown,
@@ -430,7 +448,7 @@ def _emails(run: Run, caller: Caller) -> int:
 
 
 def _acted(run: Run, caller: Caller) -> bool:
-    return any(landed.accepted for landed in _mine(run, caller))
+    return any(landed.accepted and not landed.prepares for landed in _mine(run, caller))
 
 
 def _about(run: Run, caller: Caller) -> list[Landed]:

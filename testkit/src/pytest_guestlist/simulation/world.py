@@ -97,6 +97,7 @@ class Landed:
         emails: the emails that the service sent because of it.
         touched: the addresses whose records it changed.
         accepted: whether the service did not refuse it.
+        prepares: whether the request was one that reaches nobody (`Effect.PREPARE`).
     """
 
     at: float
@@ -104,6 +105,7 @@ class Landed:
     emails: tuple[Email, ...]
     touched: frozenset[str]
     accepted: bool
+    prepares: bool = False
 
 
 class Site:
@@ -177,7 +179,7 @@ class Site:
                 return self._date(call(self.service, self._in_small_pages(outgoing)))
         emails = len(self.outbox.emails)
         response = call(self.service, outgoing)
-        self._land(by, emails, not self.refuses(response))
+        self._land(by, emails, not self.refuses(response), effect is Effect.PREPARE)
         return self._date(response)
 
     def _date(self, response: Response) -> Response:
@@ -203,11 +205,11 @@ class Site:
         self._shows_at.clear()
         self._notice(new_shows_at=0.0)
 
-    def _land(self, by: int | None, emails: int, accepted: bool) -> None:
+    def _land(self, by: int | None, emails: int, accepted: bool, prepares: bool = False) -> None:
         lag = self._lag * self._random.choice((0.0, self._random.random(), 1.0, 1.0))
         touched = self._notice(self._time.now + lag)
         sent = tuple(self.outbox.emails[emails:])
-        self.landed.append(Landed(self._time.now, by, sent, touched, accepted))
+        self.landed.append(Landed(self._time.now, by, sent, touched, accepted, prepares))
 
     def _notice(self, new_shows_at: float) -> frozenset[str]:
         """Reads the current records. Returns the addresses whose records have changed."""
