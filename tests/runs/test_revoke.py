@@ -10,7 +10,7 @@ import pytest
 from tests.durable.kit import START
 
 import guestlist
-from guestlist import Guestlist
+from guestlist import Conflict, Guestlist
 from guestlist.ledger import Ledger
 from guestlist.models import Invitation, Member, Role, State
 from guestlist.provider import Flow, Page, Provider, Request, operation
@@ -56,6 +56,49 @@ class Club(Provider):
     @operation
     def revoke(self, invitation: Invitation) -> Flow[None]:
         yield Request.delete("invitations", str(invitation.id))
+
+
+class Pending(Club):
+    """Ada is invited, and a member only once she has accepted."""
+
+    @operation
+    def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
+        reply = yield Request.get("members")
+        inside = reply.mapping()["state"] == "accepted"
+        return Page([Member(id="m-1", email=ADA)] if inside else [])
+
+
+@pytest.mark.parametrize("status", [204, 404, 409])
+def test_a_person_who_has_accepted_since_the_plan_stays_and_is_reported(
+    tmp_path: Path, status: int
+) -> None:
+    """The service keeps the member, whatever it answers to the revocation, which is sent once."""
+    roster = tmp_path / "guestlist.toml"
+    roster.write_text(ROSTER.replace(ADA, "olga@example.org").replace('["reader"]', "[]"))
+    state, deleted = "pending", list[str]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "DELETE":
+            deleted.append(request.url.path)
+            return httpx.Response(status, json={} if status > 204 else None)
+        return httpx.Response(200, json={"state": state})
+
+    def confirm(plan: Any) -> bool:
+        nonlocal state
+        assert plan.summary.counts["club"]["revoke"] == 1
+        state = "accepted"
+        return True
+
+    clock = VirtualClock(START)
+    client = Guestlist({"club": Pending()}, transport=httpx.MockTransport(answer), clock=clock)
+    how: Any = {"client": client, "prune": True, "accounts": ["club"]}
+    with Ledger(tmp_path / "guestlist.db", clock=clock) as ledger:
+        done = guestlist.apply(roster, ledger=ledger, confirm=confirm, **how)
+        (error,) = [one for one in done.errors if one.email == ADA]
+        assert isinstance(error, Conflict)
+        assert deleted == ["/invitations/i-1"]
+        with guestlist.plan(roster, ledger=ledger, client=client, prune=True) as plan:
+            assert [one.member.id for one in plan.changes() if one.email == ADA] == ["m-1"]
 
 
 @pytest.mark.parametrize("accepts", [False, True])

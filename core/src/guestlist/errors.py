@@ -58,7 +58,7 @@ class GuestlistError(Exception):
             None if no request was sent.
         happened: whether the request took effect: True, False, or None if that is unknown.
         half_done: True if the earlier invitation may have been revoked, but the new one was
-            certainly not created. Repeating the call is safe.
+            certainly not created, or the person is a member. Repeating the call is safe.
         prepared: True if the service has a record of the person by now, and the email was certainly
             not sent. Repeat the call, with the same client or with a ledger: without them, the
             record looks like an invitation.

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 
 from guestlist.changes import ORDER, SENDS_EMAIL, Action, Change
 from guestlist.client import Guestlist
 from guestlist.errors import UnknownRole
 from guestlist.exchange.account import Account
-from guestlist.models import MAY_BE_OPEN, MEMBERSHIPS, OPEN_STATES, Invitation, Member
+from guestlist.models import (
+    MAY_BE_OPEN,
+    MEMBERSHIPS,
+    OPEN_STATES,
+    Basis,
+    Guest,
+    Invitation,
+    Member,
+    State,
+)
 from guestlist.roster.deferred_grants import DeferredGrant, desired_brief, withdrawal_reason
 from guestlist.roster.desired import AccessResolver, DesiredAccess, until
 from guestlist.roster.diff import (
@@ -24,9 +35,21 @@ from guestlist.roster.diff import (
     replacement_grants,
 )
 from guestlist.roster.limits import EmailLimiter
-from guestlist.roster.reading import Reading, invitation_from, person_state, roles_from
+from guestlist.roster.reading import (
+    Reading,
+    invitation_from,
+    member_keys,
+    person_state,
+    roles_from,
+)
 from guestlist.roster.store import Fact, Kind, PlanStore
-from guestlist.verbs.states import could_be, is_same_user
+from guestlist.verbs.states import could_be, is_same_user, names_of
+
+LastInvited = Callable[[str, Collection[str]], Mapping[str, float]]
+"""Callback that returns when people of an account were invited, in seconds since 1970. Receives the
+account and the keys of people."""
+PEOPLE_PER_LOOKUP = 500
+"""People whose invitations are looked up in the ledger together."""
 
 Row = tuple[int, int, str, str]
 """A change as stored: account, rank of the action, key and body."""
@@ -112,6 +135,7 @@ def compare(
     place_of: PlaceOf,
     people: Collection[str] = (),
     *,
+    last_invited: LastInvited | None = None,
     retry_unknown: bool = False,
 ) -> None:
     """Compares each person with the roster, and writes the changes into the store.
@@ -120,9 +144,12 @@ def compare(
         accounts: the comparison of each account, by index; None if it cannot be read.
         place_of: see `PlaceOf`.
         people: compare only the people with these keys; empty for all.
+        last_invited: see `LastInvited`; None without a ledger.
         retry_unknown: send an email even if the outcome of an earlier one is unknown.
     """
     _find_lost_people(store, accounts)
+    if last_invited is not None:
+        _find_vanished_invitations(store, accounts, last_invited)
     changes = _person_changes(store, accounts, limiter, place_of, people, retry_unknown)
     store.add_changes(changes)
     store.add_changes(_problem_changes(store, accounts))
@@ -133,19 +160,27 @@ class LostPeople:
 
     Attributes:
         accepted: their invitations that were accepted, although no member has their address.
+        vanished: by key, their invitations that only the ledger knows. The service has forgotten
+            them, perhaps because they were accepted.
         without_login: whether the service shows no addresses, and the roster lacks a login.
         members: members who are neither in the roster nor invited by an address of their own.
     """
 
     def __init__(self) -> None:
         self.accepted: list[Invitation] = []
+        self.vanished: dict[str, Invitation] = {}
         self.without_login = False
         self.members: list[Member] = []
 
     def candidates(self, invitation: Invitation) -> list[Member]:
         """Returns the members who could have accepted an invitation to another address."""
         same = [one for one in self.members if is_same_user(one, invitation)]
-        return same or [one for one in self.members if could_be(one, invitation)]
+        dated = invitation.email in self.vanished  # then nothing else speaks for a member
+        return same or [
+            one
+            for one in self.members
+            if could_be(one, invitation) and (one.joined_at is not None or not dated)
+        ]
 
     def may_be(self, record: Member | Invitation | None) -> bool:
         """Returns whether a member or invited person who is not in the roster may be a person of
@@ -172,6 +207,56 @@ def _find_lost_people(store: PlanStore, accounts: Sequence[AccountComparison | N
         account.lost.without_login = hides and store.has_unidentified(number)
         if account.lost.accepted:
             account.lost.members = unlisted_members(store, number)
+
+
+def _find_vanished_invitations(
+    store: PlanStore, accounts: Sequence[AccountComparison | None], last_invited: LastInvited
+) -> None:
+    """Finds the people of the roster whose invitation the service has forgotten, if a member has
+    joined since who is not in the roster and was not invited under that member's own address."""
+    for number, account in enumerate(accounts):
+        if account is None:
+            continue
+        dated = [one for one in unlisted_members(store, number) if one.joined_at is not None]
+        own = _in_parts(
+            [key for one in dated for key in member_keys(one)],
+            partial(last_invited, account.name),
+        )
+        members = [one for one in dated if own.keys().isdisjoint(member_keys(one))]
+        if not members:
+            continue
+        for keys in store.absent(number, PEOPLE_PER_LOOKUP):
+            for key, at in last_invited(account.name, keys).items():
+                one = Invitation(
+                    email=key,
+                    state=State.ACCEPTED,
+                    basis=Basis.INFERRED,
+                    created_at=datetime.fromtimestamp(at, UTC),
+                )
+                if any(could_be(member, one) for member in members):
+                    account.lost.vanished[key] = one
+                    account.lost.accepted.append(one)
+        known = {one.id for one in account.lost.members}
+        account.lost.members += [one for one in members if one.id not in known]
+
+
+def _in_parts(
+    keys: Sequence[str], lookup: Callable[[Collection[str]], Mapping[str, float]]
+) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for start in range(0, len(keys), PEOPLE_PER_LOOKUP):
+        found |= lookup(keys[start : start + PEOPLE_PER_LOOKUP])
+    return found
+
+
+def _with_vanished(guest: Guest, invitation: Invitation, candidates: Sequence[Member]) -> Guest:
+    """Returns a guest without records as unknown, because one of the members may be the person."""
+    why = (
+        f"the person was invited on {invitation.created_at:%Y-%m-%d}, the service does not show"
+        f" that invitation any more, and no member has this address; {names_of(candidates)}"
+    )
+    unclear = {"state": State.UNKNOWN, "unidentified": why, "candidates": tuple(candidates)}
+    return guest.model_copy(update=unclear)
 
 
 def unlisted_members(store: PlanStore, number: int) -> list[Member]:
@@ -333,6 +418,10 @@ def _full_comparison(
     found = person_state(
         account.account, email or None, facts, account.problems, account.lost.candidates
     )
+    vanished = account.lost.vanished.get(first.key)
+    if vanished is not None and found.guest.state is State.GONE:
+        who = account.lost.candidates(vanished)
+        found = replace(found, guest=_with_vanished(found.guest, vanished, who))
     member = found.guest.member
     record = member.address if member else None
     if member is None and found.guest.invitation is not None:

@@ -11,7 +11,14 @@ from typing import Self
 from guestlist.changes import ORDER, Action, Change, RoleRef, Unresolved
 from guestlist.client import Guestlist
 from guestlist.errors import ConfigError, GuestlistError, UnknownAccount
-from guestlist.roster.compare import AccountComparison, MayDiffer, PlaceOf, Row, compare
+from guestlist.roster.compare import (
+    AccountComparison,
+    LastInvited,
+    MayDiffer,
+    PlaceOf,
+    Row,
+    compare,
+)
 from guestlist.roster.deferred_grants import DeferredGrant, withdrawal_reason
 from guestlist.roster.desired import RosterFacts
 from guestlist.roster.limits import EmailLimiter, Limits
@@ -91,6 +98,7 @@ def make_plan(
     deferred: Iterable[DeferredGrant] = (),
     unresolved: Iterable[Unresolved] = (),
     prepared: Iterable[tuple[str, str]] = (),
+    last_invited: LastInvited | None = None,
     retry_unknown: bool = False,
     emails_sent: Callable[[str], int] | None = None,
     place_of: PlaceOf = lambda _account, _role: "",
@@ -122,6 +130,8 @@ def make_plan(
         unresolved: earlier emails with an unknown outcome. These people get no further email.
         prepared: the accounts and keys of people who may have an open invitation without an email.
             They are invited if the roster wants them.
+        last_invited: returns when people were invited. If such a person is neither invited nor a
+            member any more, members who joined since may be that person.
         retry_unknown: send a further email to these people.
         emails_sent: returns the number of emails that were sent within `limits.period` to the
             person with a key.
@@ -177,7 +187,15 @@ def make_plan(
             EmailLimiter(limits, emails_sent),
             [readable.get(name) for name in names],
         )
-        compare(store, by_number, limiter, place_of, people, retry_unknown=retry_unknown)
+        compare(
+            store,
+            by_number,
+            limiter,
+            place_of,
+            people,
+            last_invited=last_invited,
+            retry_unknown=retry_unknown,
+        )
         leftover = LeftoverGrants(guests, grants, {*names, *unclear, *roster.accounts})
         store.add_changes(leftover.rows(len(names)))
         errors = {name: reading.error for name, reading in read.items() if reading.error}

@@ -218,6 +218,20 @@ class PlanStore:
         )
         return (body for (body,) in rows)
 
+    def absent(self, account: int, size: int) -> Iterator[list[str]]:
+        """Yields the keys of the wanted people of whom the service has no record, `size` at a
+        time."""
+        rows = self._read(
+            "SELECT key FROM fact WHERE account = :account GROUP BY key"
+            " HAVING max(kind = :wanted) AND NOT max(kind IN (:member, :invitation))",
+            account=account,
+            wanted=Kind.WANTED,
+            member=Kind.MEMBER,
+            invitation=Kind.INVITATION,
+        )
+        while some := [key for (key,) in islice(rows, size)]:
+            yield some
+
     def has_unidentified(self, account: int) -> bool:
         """Returns whether a wanted person without a known login is neither a member nor invited."""
         rows = self._read(

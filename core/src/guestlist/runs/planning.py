@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from guestlist.errors import (
 )
 from guestlist.ledger.deferred_grants import all_deferred
 from guestlist.ledger.emails_sent import EmailsPerPerson
+from guestlist.ledger.last_invited import last_invited
 from guestlist.ledger.unresolved import prepared, unresolved
 from guestlist.roster import Plan, PlanFile, make_plan
 from guestlist.roster.deferred_grants import DeferredGrant
@@ -142,6 +144,7 @@ def make_context_plan(
         deferred=deferred_grants(context),
         unresolved=unresolved(context.store),
         prepared=prepared(context.store),
+        last_invited=partial(last_invited, context.store),
         emails_sent=EmailsPerPerson(context.store, client.clock.now() - roster.limits.period),
         place_of=roster.place_of,
         zone=roster.zone,

@@ -33,6 +33,7 @@ from guestlist.verbs.states import (
     is_undecided,
     pick_invitation,
     pick_member,
+    mark_login_not_shown,
 )
 
 Who = str | Guest | Invitation | Member
@@ -268,11 +269,12 @@ def look(
     if call.login is None:  # The record of the invitation may show the login of the person.
         call.login = next((one.login for one in found.items if one.login), None)
     undecided, hidden = is_undecided(found.items), found.hidden
-    member = None
+    member, shows_logins = None, True
     if members or not undecided:
         try:
             listed = yield from _members(call, email, again=again)
             member, hidden = pick_member(listed.items), hidden or listed.hidden
+            shows_logins = listed.shows_logins
         except (Forbidden, MalformedResponse):
             if not undecided:
                 raise
@@ -283,6 +285,8 @@ def look(
         guest = conclude_from(
             call.account, email_or_none, found.items, member, login=call.login, candidates=others
         )
+    if not shows_logins:
+        guest = mark_login_not_shown(guest, call.provider)
     return guest if hidden is None else mark_incomplete(guest, hidden)
 
 
@@ -369,7 +373,7 @@ def check_no_member(call: Call, guest: Guest) -> None:
         raise call.about(
             Conflict(
                 f"it is unknown whether {guest.label} is a member{why}",
-                hint="Use the login or the id.",
+                hint=f"Use the {'login' if guest.email else 'address'} or the id.",
             )
         )
 
@@ -483,7 +487,7 @@ def _members(call: Call, email: str, *, again: bool = False) -> Steps[Matches[Me
             proof=lambda one: one.state in MEMBERSHIPS,  # one who was removed may be back
         )
     member = member_or_created(pick_member(listed.items), made)
-    return Matches([member] if member else [], listed.hidden)
+    return Matches([member] if member else [], listed.hidden, shows_logins=listed.shows_logins)
 
 
 def _findable_names(call: Call, operation: str, email: str) -> list[str]:

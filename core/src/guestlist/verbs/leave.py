@@ -52,9 +52,10 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     Never takes a member out.
 
     A single call reads the records first, so that it revokes no invitation that has been accepted.
-    A run uses the records that were read for its plan. It reads them again before it revokes only
-    if the person was a member when the plan was made. If there is no open invitation, nothing is
-    sent and the outcome is `already_revoked`.
+    A run uses the records that were read for its plan, and reads them again before it revokes only
+    if the person was a member then. It cannot take out a person who has become a member since,
+    because `Provider.revoke` never does; the error then says that the person has accepted. If there
+    is no open invitation, nothing is sent and the outcome is `already_revoked`.
 
     Args:
         who: an address, the id of an invitation, or a value that guestlist returned. An id, or an
@@ -106,7 +107,9 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         accepted = Conflict(
             f"{email} accepted while the invitation was being revoked", hint=ACCEPTED_HINT
         )
-        accepted.happened = None  # some services mark the record as revoked nevertheless
+        if result.outcome is RevokeOutcome.REVOKED:
+            accepted.happened = None  # some services mark the record as revoked nevertheless
+            accepted.half_done = True
         raise call.about(accepted)
     if is_member and not in_run and result.outcome is RevokeOutcome.ALREADY_REVOKED:
         # The person accepted between the lookups of the invitation and of the member.

@@ -138,6 +138,8 @@ class Matches(Generic[R]):
     hidden: RecordProblem | None = None
     nameless: R | None = None
     """A record without an address that settles the question if it is about the person."""
+    shows_logins: bool = True
+    """Whether a record that was read has a login. True if a list was not read to its end."""
 
 
 def matching(
@@ -162,7 +164,7 @@ def matching(
             address cannot be read.
     """
     pages, found = Pages(listing), list[R]()
-    settled, nameless = False, list[R]()
+    settled, nameless, shows_logins = False, list[R](), False
     while not pages.ended and not (first and settled):
         items = yield from pages.next(call)
         found += (
@@ -173,6 +175,7 @@ def matching(
         if not nameless:
             nameless = [one for one in items if not one.email and proof(one)]
         settled = any(map(proof, found))
+        shows_logins = shows_logins or any(one.login for one in items)
     if settled:
         return Matches(found)
     if (incomplete := pages.incomplete) is not None:
@@ -180,7 +183,7 @@ def matching(
     hidden = pages.find_unreadable_record(key)
     if hidden is not None and hidden.email is not None:
         raise call.about(unreadable_record_error(listing.__name__, hidden))
-    return Matches(found, hidden, nameless[0] if nameless else None)
+    return Matches(found, hidden, nameless[0] if nameless else None, shows_logins)
 
 
 def unreadable_record_error(operation: str, problem: RecordProblem) -> MalformedResponse:

@@ -22,7 +22,14 @@ from guestlist.verbs.find import (
     with_created,
 )
 from guestlist.verbs.lists import Listing, Pages, find_unreadable_record
-from guestlist.verbs.states import conclude_from, current, is_open, is_undecided, pick_member
+from guestlist.verbs.states import (
+    pick_member,
+    conclude_from,
+    current,
+    is_open,
+    is_undecided,
+    mark_login_not_shown,
+)
 
 R = TypeVar("R", Invitation, Member)
 
@@ -105,12 +112,22 @@ def status_many(
     }
     asked = {key for key, records in invitations.items() if not is_undecided(records)}
     members: dict[str, list[Member]] = {}
+    shows_logins = not provider.supports("members")
+
+    def keys_of_member(one: Invitation | Member) -> Iterable[str]:
+        nonlocal shows_logins
+        shows_logins = shows_logins or bool(one.login)
+        return keys_of(one)
+
     if provider.supports("members"):
         try:
-            members = yield from _records(begin, provider.members, keys_of, asked, _is_in, problems)
+            members = yield from _records(
+                begin, provider.members, keys_of_member, asked, _is_in, problems
+            )
         except Forbidden:
             if asked:
                 raise
+            shows_logins = True
     guests = {}
     lost: dict[str, Invitation] = {}
     for key, name in wanted.items():
@@ -119,6 +136,8 @@ def status_many(
         guest = conclude_from(chosen, email, invitations[key], member, login=login_of.get(key))
         if guest.state is State.GONE and guest.invitation is not None:
             lost[key] = guest.invitation
+        if not shows_logins:
+            guest = mark_login_not_shown(guest, provider)
         hidden = find_unreadable_record(problems, key)
         guests[key] = guest if hidden is None else mark_incomplete(guest, hidden)
     found_for = yield from candidates(begin, list(lost.values()))

@@ -160,6 +160,16 @@ def conclude_from(
     return guest
 
 
+def mark_login_not_shown(guest: Guest, provider: Provider) -> Guest:
+    """Returns the guest. If only the login is known, marks it as unknown, for a service whose
+    member records show no logins."""
+    is_unnamed = guest.email is None and provider.members_show_emails
+    if guest.state is not State.GONE or not is_unnamed:
+        return guest
+    why = f"no member record of {provider.title} shows a login; name the person by the address"
+    return guest.model_copy(update={"state": State.UNKNOWN, "unidentified": why})
+
+
 NAMED = 3
 """Number of candidates that a message names."""
 
