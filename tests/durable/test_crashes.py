@@ -141,7 +141,14 @@ def test_nothing_is_lost_and_nothing_doubled(
     assert last > 8
 
 
-@pytest.mark.parametrize("faults", [[], [LOST], [refused(200), LOST]], ids=["", "first", "second"])
+@pytest.mark.parametrize(
+    "faults",
+    [
+        pytest.param([], id="answered"),
+        pytest.param([LOST], id="the first is lost", marks=pytest.mark.proof),
+        pytest.param([Fault(status=200), LOST], id="the second is lost", marks=pytest.mark.proof),
+    ],
+)
 def test_two_requests_that_make_one_invitation(tmp_path: Path, faults: list[Fault]) -> None:
     """An order is unknown only if the request that sends the email was recorded as leaving."""
     over, last, completed = False, 0, 0

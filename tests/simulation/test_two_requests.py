@@ -20,6 +20,7 @@ from pytest_guestlist.simulation.report import silence
 invite = import_module("guestlist.verbs.invite")  # the package has a function of this name
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "seeds"), [(Annex, 250), (Telling, 50)])
 def test_no_promise_is_broken(kind: type[Annex], seeds: int) -> None:
     with silence():

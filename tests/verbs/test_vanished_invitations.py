@@ -85,7 +85,7 @@ def roster(tmp_path: Path) -> Path:
     path = tmp_path / "guestlist.toml"
     path.write_text(
         f'[accounts.club]\nprovider = "forgetful"\n'
-        f'[[people]]\nemail = "{ADA}"\naccounts = ["club"]\n'
+        f'[[people]]\nemail = "{ADA}"\naccounts.club = []\n'
     )
     return path
 

@@ -54,8 +54,8 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     A single call reads the records first, so that it revokes no invitation that has been accepted.
     A run uses the records that were read for its plan, and reads them again before it revokes only
     if the person was a member then. It cannot take out a person who has become a member since,
-    because `Provider.revoke` never does; the error then says that the person has accepted. If there
-    is no open invitation, nothing is sent and the outcome is `already_revoked`.
+    because `Provider.revoke` never does. If there is no open invitation, nothing is sent and the
+    outcome is `already_revoked`.
 
     Args:
         who: an address, the id of an invitation, or a value that guestlist returned. An id, or an

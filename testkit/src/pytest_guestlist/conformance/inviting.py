@@ -542,7 +542,7 @@ class Inviting(Rules):
         Likely cause: The first request creates a record without an email, and is not marked with
         `Effect.PREPARE`; or `invite` does not go on with a record that is already there.
         """
-        harness.needs("invite")
+        harness.require("invite")
         harness.roles()
         wire = harness.wire.wire
         harness.wire.wire = FirstChangeOnly(
@@ -552,7 +552,7 @@ class Inviting(Rules):
             harness.invite("ada")
         harness.wire.wire = wire
         harness.invite("ada")
-        harness.mailed(harness.address("ada"), 1, "invite")
+        harness.expect_emails(harness.address("ada"), 1, "invite")
 
     def test_lost_answer_of_invite(self, harness: Harness) -> None:
         """If the answer is lost, a lookup finds the invitation or member, and there is only one.
