@@ -9,19 +9,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from tests.annex import Annex, AnnexService, Telling, TellingService
+from tests.in_process import InProcess
 
 import guestlist
 from guestlist import AsyncGuestlist, Forbidden, Guestlist, Outcome, OutcomeUnknown, State
 from guestlist.changes import Action
 from guestlist.ledger import Ledger
 from guestlist.sandbox import Sandbox
+from guestlist.sandbox.world import World
 
 from .conftest import START, Case, Fault, Faulty, Killed, Party, SandboxClock
 
@@ -30,34 +32,23 @@ CREATE, SEND = "/invitations", "/resend"
 CASE = Case("annex", Annex, "olga@example.org", "reader", "admin")
 
 
-@pytest.fixture(scope="module")
-def annexes() -> Iterator[Sandbox]:
-    with Sandbox([AnnexService, TellingService], time_source=lambda: START) as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
-def sandbox(annexes: Sandbox) -> Sandbox:
-    annexes.reset()
-    return annexes
+def sandbox() -> World:
+    urls = {"annex": "http://127.0.0.1:8701", "telling": "http://127.0.0.1:8702"}
+    return World([AnnexService, TellingService], urls, time_source=lambda: START)
 
 
 Make = Callable[..., Party]
 
 
 @pytest.fixture
-def party(kind: str, sandbox: Sandbox) -> Iterator[Make]:
+def party(kind: str, sandbox: World) -> Iterator[Make]:
     """Makes clients of the kind, each with a memory of its own."""
-    with asyncio.Runner() as runner, ExitStack() as closing:
+    with asyncio.Runner() as runner:
 
         def making(fault: Fault | None = None, *, telling: bool = False, **how: Any) -> Party:
             name, provider = ("telling", Telling) if telling else ("annex", Annex)
-            real: Any
-            if kind == "sync":
-                real = closing.enter_context(httpx.HTTPTransport())
-            else:
-                real = httpx.AsyncHTTPTransport()
-                closing.callback(lambda: runner.run(real.aclose()))
+            real = InProcess(sandbox)
             client = (Guestlist if kind == "sync" else AsyncGuestlist)(
                 {"annex": provider(**sandbox.services[name].settings)},
                 clock=SandboxClock(sandbox),
@@ -229,41 +220,42 @@ def test_a_revoked_record_is_not_completed_but_made_anew(party: Make, ledger: Le
     assert len(guests.emails(ADA)) == 1
 
 
-def test_a_killed_process_is_completed(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_killed_process_is_completed(tmp_path: Path) -> None:
     """A real `kill -9` between the two requests."""
-    settings = sandbox.services["annex"].settings
-    program = (
-        "import os, signal, httpx\n"
-        "from guestlist import Guestlist, Ledger\n"
-        "from tests.annex import Annex\n"
-        "class Deadly(httpx.HTTPTransport):\n"
-        "    def handle_request(self, request):\n"
-        "        answer = super().handle_request(request)\n"
-        "        if request.method == 'POST':\n"
-        "            os.kill(os.getpid(), signal.SIGKILL)\n"
-        "        return answer\n"
-        f"guests = Guestlist({{'annex': Annex(**{settings!r})}}, transport=Deadly(),\n"
-        f"    ledger=Ledger({str(tmp_path / 'guestlist.db')!r}))\n"
-        f"guests.invite({ADA!r})\n"
-    )
-    root = Path(__file__).parents[2]
-    env = {**os.environ, "PYTHONPATH": str(root)}
-    child = subprocess.run([sys.executable, "-c", program], cwd=root, env=env, timeout=60)
-    assert child.returncode == -signal.SIGKILL
-    assert not sandbox.outbox.emails
-    with (
-        Ledger(tmp_path / "guestlist.db") as ledger,
-        Guestlist({"annex": Annex(**settings)}, ledger=ledger) as guests,
-    ):
-        assert guests.status(ADA).state is State.PENDING
-        assert guests.invite(ADA).outcome is Outcome.INVITED
-    assert emails(sandbox) == 1
+    with Sandbox([AnnexService]) as sandbox:
+        settings = sandbox.services["annex"].settings
+        program = (
+            "import os, signal, httpx\n"
+            "from guestlist import Guestlist, Ledger\n"
+            "from tests.annex import Annex\n"
+            "class Deadly(httpx.HTTPTransport):\n"
+            "    def handle_request(self, request):\n"
+            "        answer = super().handle_request(request)\n"
+            "        if request.method == 'POST':\n"
+            "            os.kill(os.getpid(), signal.SIGKILL)\n"
+            "        return answer\n"
+            f"guests = Guestlist({{'annex': Annex(**{settings!r})}}, transport=Deadly(),\n"
+            f"    ledger=Ledger({str(tmp_path / 'guestlist.db')!r}))\n"
+            f"guests.invite({ADA!r})\n"
+        )
+        root = Path(__file__).parents[2]
+        env = {**os.environ, "PYTHONPATH": str(root)}
+        child = subprocess.run([sys.executable, "-c", program], cwd=root, env=env, timeout=60)
+        assert child.returncode == -signal.SIGKILL
+        assert not sandbox.outbox.emails
+        with (
+            Ledger(tmp_path / "guestlist.db") as ledger,
+            Guestlist({"annex": Annex(**settings)}, ledger=ledger) as guests,
+        ):
+            assert guests.status(ADA).state is State.PENDING
+            assert guests.invite(ADA).outcome is Outcome.INVITED
+        assert emails(sandbox) == 1
 
 
 # ---------------------------------------------------------------------------- plans and runs
 
 
-def emails(sandbox: Sandbox) -> int:
+def emails(sandbox: World) -> int:
     return len(sandbox.outbox.emails)
 
 
@@ -278,18 +270,18 @@ def roster(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def client(sandbox: Sandbox, fault: Fault | None = None, **how: Any) -> Iterator[Guestlist]:
-    with httpx.HTTPTransport() as real:
-        yield Guestlist(
-            {"annex": Annex(**sandbox.services["annex"].settings)},
-            clock=SandboxClock(sandbox),
-            transport=Faulty(real, fault) if fault else real,
-            **how,
-        )
+def client(sandbox: World, fault: Fault | None = None, **how: Any) -> Iterator[Guestlist]:
+    real = InProcess(sandbox)
+    yield Guestlist(
+        {"annex": Annex(**sandbox.services["annex"].settings)},
+        clock=SandboxClock(sandbox),
+        transport=Faulty(real, fault) if fault else real,
+        **how,
+    )
 
 
 def test_a_run_repeats_an_order_whose_first_answer_was_lost(
-    sandbox: Sandbox, ledger: Ledger, roster: Path
+    sandbox: World, ledger: Ledger, roster: Path
 ) -> None:
     with client(sandbox, At(CREATE, httpx.ReadError, acts=True)) as guests:
         done = guestlist.apply(roster, client=guests, ledger=ledger)
@@ -299,7 +291,7 @@ def test_a_run_repeats_an_order_whose_first_answer_was_lost(
 
 @pytest.mark.parametrize("status", [403, 422])
 def test_a_plan_invites_a_person_whose_email_was_refused(
-    sandbox: Sandbox, ledger: Ledger, roster: Path, status: int
+    sandbox: World, ledger: Ledger, roster: Path, status: int
 ) -> None:
     with client(sandbox, At(SEND, status)) as guests:
         assert guestlist.apply(roster, client=guests, ledger=ledger).errors
@@ -317,7 +309,7 @@ def test_a_plan_invites_a_person_whose_email_was_refused(
 
 
 def test_a_plan_invites_a_person_whose_single_call_died(
-    sandbox: Sandbox, ledger: Ledger, roster: Path
+    sandbox: World, ledger: Ledger, roster: Path
 ) -> None:
     fault = At(CREATE, Killed, acts=True)
     with client(sandbox, fault, ledger=ledger) as guests, pytest.raises(Killed):
@@ -331,7 +323,7 @@ def test_a_plan_invites_a_person_whose_single_call_died(
 
 
 def test_an_email_of_unknown_outcome_blocks_the_plan(
-    sandbox: Sandbox, ledger: Ledger, roster: Path
+    sandbox: World, ledger: Ledger, roster: Path
 ) -> None:
     with client(sandbox, At(SEND, httpx.ReadError, acts=True)) as guests:
         assert guestlist.apply(roster, client=guests, ledger=ledger).errors

@@ -9,15 +9,16 @@ from typing import Any, ClassVar
 
 import pytest
 from tests.hall import Base, HallService
+from tests.in_process import InProcess
 
 import guestlist
 from guestlist import Conflict, Guestlist, Ledger, State
 from guestlist.changes import Action
 from guestlist.models import Member
 from guestlist.provider import Flow, Page, Request, by_cursor, operation, parse_datetime
-from guestlist.sandbox import Sandbox
 from guestlist.sandbox.organization import SWITCHES
 from guestlist.sandbox.organization import Member as Record
+from guestlist.sandbox.world import World
 
 from .conftest import START, SandboxClock
 
@@ -56,25 +57,20 @@ def read_member(raw: Any) -> Member:
     return Member(id=raw["id"], email=raw["email"], joined_at=joined, raw=raw)
 
 
-@pytest.fixture(scope="module")
-def vanishing() -> Iterator[Sandbox]:
+@pytest.fixture
+def sandbox() -> World:
     switches = {"forgetful": {"accepted": "vanish", "revoked": "vanish", "accept_address": "any"}}
-    with Sandbox([ForgetfulService], time_source=lambda: START, switches=switches) as sandbox:
-        yield sandbox
+    urls = {"forgetful": "http://127.0.0.1:8701"}
+    return World([ForgetfulService], urls, time_source=lambda: START, switches=switches)
 
 
 @pytest.fixture
-def sandbox(vanishing: Sandbox) -> Sandbox:
-    vanishing.reset()
-    return vanishing
-
-
-@pytest.fixture
-def guests(sandbox: Sandbox, ledger: Ledger) -> Iterator[Guestlist]:
+def guests(sandbox: World, ledger: Ledger) -> Iterator[Guestlist]:
     """A client in whose ledger the invitation of Ada is."""
     settings = sandbox.services["forgetful"].settings
     clock = SandboxClock(sandbox)
-    with Guestlist({"club": Forgetful(**settings)}, clock=clock, ledger=ledger) as guests:
+    accounts = {"club": Forgetful(**settings)}
+    with Guestlist(accounts, transport=InProcess(sandbox), clock=clock, ledger=ledger) as guests:
         guests.invite(ADA)
         sandbox.clock.advance(timedelta(hours=1))
         yield guests
@@ -90,18 +86,18 @@ def roster(tmp_path: Path) -> Path:
     return path
 
 
-def organization(sandbox: Sandbox) -> Any:
+def organization(sandbox: World) -> Any:
     return sandbox.services["forgetful"].service.organization
 
 
-def accept(sandbox: Sandbox, email: str) -> None:
+def accept(sandbox: World, email: str) -> None:
     """Accepts Ada's invitation with an address."""
     (invitation,) = organization(sandbox).shown_invitations()
     organization(sandbox).accept(invitation, email=email)
 
 
 def test_a_member_who_joined_since_may_be_the_person(
-    sandbox: Sandbox, guests: Guestlist, ledger: Ledger, roster: Path
+    sandbox: World, guests: Guestlist, ledger: Ledger, roster: Path
 ) -> None:
     accept(sandbox, PRIVATE)
     with guestlist.plan(roster, client=guests, ledger=ledger, prune=True) as plan:
@@ -121,7 +117,7 @@ def test_a_member_who_joined_since_may_be_the_person(
 
 
 def test_a_person_whom_nobody_can_be_is_invited_again(
-    sandbox: Sandbox, guests: Guestlist, ledger: Ledger, roster: Path
+    sandbox: World, guests: Guestlist, ledger: Ledger, roster: Path
 ) -> None:
     """A new member who was invited under an address of their own is somebody else."""
     accept(sandbox, ADA)
@@ -133,7 +129,7 @@ def test_a_person_whom_nobody_can_be_is_invited_again(
 
 
 def test_a_revoked_person_is_invited_again(
-    sandbox: Sandbox, guests: Guestlist, ledger: Ledger, roster: Path
+    sandbox: World, guests: Guestlist, ledger: Ledger, roster: Path
 ) -> None:
     guests.revoke(ADA)
     organization(sandbox).add_member(EVE)

@@ -207,14 +207,14 @@ def _no_silent_invitation(run: Run, caller: Caller) -> Iterator[str]:
     if not isinstance(result, InviteResult) or result.guest.state is not State.PENDING:
         return
     others = [one for one in run.callers if email_key(one.email) == email_key(caller.email)]
-    orders_without = any(not one.order.get("send_email", True) for one in others)
+    orders_without = any(not one.arguments.get("send_email", True) for one in others)
     if orders_without or len({one.client.name for one in others}) > 1:
         return
     sent = [one for one in _about(run, caller) if one.emails and one.at <= (caller.ended or 0.0)]
     now = sum(len(one.emails) for one in _about(run, caller))
     every = [one for one in run.site.outbox.emails if email_key(one.to) == email_key(caller.email)]
     if not sent and len(every) == now:
-        yield f"told {result.outcome}, and no email was ever sent"
+        yield f"reported {result.outcome}, but no email was ever sent"
 
 
 def _creates(caller: Caller) -> bool:
