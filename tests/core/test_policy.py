@@ -33,7 +33,7 @@ from guestlist.exchange.account import MAX_BACK_OFF_SECONDS, Budget, Call
 from guestlist.exchange.drive import AsyncDriver
 from guestlist.exchange.policy import Verdict, judge, run
 from guestlist.exchange.rate_limiter import RateLimiter, Reservation
-from guestlist.exchange.recording import Intent, Journal
+from guestlist.exchange.recording import Intent, Journal, Preparation
 from guestlist.exchange.step import Acquire, Failure, Release, Send
 from guestlist.exchange.wire import HttpxWire
 from guestlist.models import Guest, Member, NewInvitation, State
@@ -638,7 +638,7 @@ def test_an_interruption_while_the_ledger_writes_says_what_may_have_happened(
         raise KeyboardInterrupt
 
     class Line:
-        def intend(self, request: str) -> None:
+        def intend(self, request: str, preparation: Preparation | None) -> None:
             pass
 
         def answered(self, why: str) -> None:
@@ -667,7 +667,7 @@ def test_an_interruption_while_the_end_is_written_says_what_may_have_happened(
     stage: Any, answer: Response | Failure
 ) -> None:
     class Line:
-        def intend(self, request: str) -> None:
+        def intend(self, request: str, preparation: Preparation | None) -> None:
             pass
 
         def interrupted(self, *_: object) -> None:
@@ -693,7 +693,7 @@ def test_an_interruption_while_the_end_is_written_says_what_may_have_happened(
 
 def test_what_the_ledger_says_is_no_interruption(stage: Any, reply: Reply) -> None:
     class Line:
-        def intend(self, request: str) -> None:
+        def intend(self, request: str, preparation: Preparation | None) -> None:
             if request == str(REPEATABLE):
                 raise errors.LedgerError("the disk is full")
 

@@ -25,6 +25,7 @@ from guestlist.errors import GuestlistError, OutcomeUnknown, RateLimited, Servic
 from guestlist.exchange.account import Account, Budget, Call
 from guestlist.exchange.policy import run
 from guestlist.exchange.rate_limiter import MARGIN_SECONDS, RateLimiter
+from guestlist.exchange.recording import Preparation
 from guestlist.exchange.recovery import once
 from guestlist.exchange.step import Block, Failure, Send, Sleep, Steps
 from guestlist.ledger.orders import OrderTaken
@@ -405,7 +406,7 @@ def test_nothing_long_is_waited_for_between_the_intent_and_the_request() -> None
     class Slow:
         judged = False
 
-        def intend(self, _request: str) -> None:
+        def intend(self, _request: str, preparation: Preparation | None) -> None:
             if self.judged:
                 raise OrderTaken("somebody else has looked")
             time.at += 0.5

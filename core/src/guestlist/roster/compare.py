@@ -228,6 +228,7 @@ def _find_vanished_invitations(
         for keys in store.absent(number, PEOPLE_PER_LOOKUP):
             for key, at in last_invited(account.name, keys).items():
                 one = Invitation(
+                    id=None,
                     email=key,
                     state=State.ACCEPTED,
                     basis=Basis.INFERRED,
@@ -274,14 +275,13 @@ def _person_changes(
     people: Collection[str],
     retry_unknown: bool,
 ) -> Iterator[Row]:
-    for facts in store.people():
+    for facts in map(without_prepared, store.people()):
         if people and facts[0].key not in people:
             continue
         number = facts[0].account
         account = accounts[number]
         if account is None:
             continue
-        facts = without_prepared(facts)
         desired = _desired(account, facts)
         for problem in desired.problems if desired else ():
             place = _place_of(account, problem, facts, place_of)
@@ -421,7 +421,7 @@ def _full_comparison(
     vanished = account.lost.vanished.get(first.key)
     if vanished is not None and found.guest.state is State.GONE:
         who = account.lost.candidates(vanished)
-        found = replace(found, guest=_with_vanished(found.guest, vanished, who))
+        found = found._replace(guest=_with_vanished(found.guest, vanished, who))
     member = found.guest.member
     record = member.address if member else None
     if member is None and found.guest.invitation is not None:

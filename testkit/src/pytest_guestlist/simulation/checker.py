@@ -306,10 +306,14 @@ def _unknown_only_if_unavoidable(run: Run, caller: Caller) -> Iterator[str]:
 
 def _revoking(caller: Caller) -> bool:
     """Returns whether a request failed that revokes the invitation to be replaced. It is safe to
-    repeat, or must not be repeated because it names only the address."""
+    repeat, or must not be repeated because the provider has marked it so."""
     return any(
         one.fault is not None
-        and (one.request.effect is Effect.REPEATABLE or one.request.method == "DELETE")
+        and (
+            one.request.effect is Effect.REPEATABLE
+            or one.request.method == "DELETE"
+            or any(word in str(part) for part in one.request.path for word in REVOKING)
+        )
         for one in caller.sent
     )
 
@@ -385,6 +389,9 @@ def _ever_closed(truths: list[Truth]) -> bool:
     kept = frozenset.intersection(*(one.open for one in truths))
     return not kept
 
+
+REVOKING = ("cancel", "revoke")
+"""Words in the path of a POST that revokes an invitation."""
 
 RULES: tuple[Callable[[Run, Caller], Iterator[str]], ...] = (
     _ended,
