@@ -23,6 +23,7 @@ class AnnexService(HallService):
     switches: ClassVar = {
         **{name: SWITCHES[name] for name in ("accepted", "expired_invitations", "revoked")},
         "resend_moves_expiry": Switch(("no",), "an email changes nothing in the record"),
+        "resend_expired": Switch(("refuse",), "a record that has expired is made anew"),
     }
     routes = Routes(HallService.routes)
 
@@ -51,6 +52,12 @@ class TellingService(AnnexService):
             return self.list_invitations(call)
         shown = self.organization.shown_invitations()
         return self.page(call, [one for one in shown if one.fields.get("sent")])
+
+    def snapshot(self) -> dict[str, Any]:
+        """Leaves out people who got no email, too: nobody can accept for them."""
+        held = super().snapshot()
+        sent = {one.id for one in self.organization.invitations.values() if one.fields.get("sent")}
+        return {**held, "invitations": [one for one in held["invitations"] if one["id"] in sent]}
 
 
 class Annex(Base):

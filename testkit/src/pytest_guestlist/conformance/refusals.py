@@ -59,7 +59,8 @@ class Refusals(Rules):
 
     def test_refusal(self, walkthrough: Walkthrough, operation: str) -> None:
         """A refusal becomes the error that the status stands for, with the status, the service's
-        words, its code and its request id; only where absence is an answer, 404 is one.
+        words, its code and its request id. There are two exceptions: 404 where absence is an
+        answer, and 409 for a record that was prepared before (`Effect.PREPARE`).
 
         Likely cause: `explain` decides by something else than the status where it should not, drops
         the service's text or request id, or the flow catches an error that is no answer.
@@ -72,6 +73,9 @@ class Refusals(Rules):
                     replay = sample.replay(nth, mutation)
                     if kinds == (errors.NotFound,) and _absence_is_an_answer(sample, nth):
                         _no_crash(sample, replay, f"{status} as absence")
+                        continue
+                    if status == 409 and sample.requests[nth].effect is Effect.PREPARE:
+                        _no_crash(sample, replay, "409: the record is there")
                         continue
                     error = replay.error
                     if not isinstance(error, kinds):
