@@ -20,6 +20,7 @@ from benchmarks.report import Report, Table, Target
 from benchmarks.server import Site, answer, serving
 from guestlist import Guest, Guestlist, State
 from guestlist.client import for_run
+from guestlist.exchange.recording import Preparation
 from guestlist.ledger import Ledger
 from guestlist.provider import Limit
 from guestlist.runs.account_worker import threads_needed
@@ -95,7 +96,7 @@ def site(limit: Limit) -> Site:
 class _Unrecorded:
     """The record of a call without a ledger."""
 
-    def intend(self, request: str) -> None: ...
+    def intend(self, request: str, preparation: Preparation | None) -> None: ...
 
     def answered(self, why: str) -> None: ...
 

@@ -3,6 +3,8 @@ must not be repeated. If its answer is lost, the call ends with an unknown outco
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from guestlist.models import Invitation
 from guestlist.provider import Effect, Flow, Provider, operation
 from guestlist_betterauth import BetterAuth
@@ -11,7 +13,7 @@ from pytest_guestlist.simulation.report import silence
 
 
 class Once(BetterAuth):
-    resend = Provider.resend
+    resend: ClassVar = Provider.resend
 
     @operation
     def revoke(self, invitation: Invitation) -> Flow[None]:

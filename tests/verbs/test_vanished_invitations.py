@@ -87,7 +87,8 @@ def roster(tmp_path: Path) -> Path:
 
 
 def organization(sandbox: World) -> Any:
-    return sandbox.services["forgetful"].service.organization
+    service: Any = sandbox.services["forgetful"].service
+    return service.organization
 
 
 def accept(sandbox: World, email: str) -> None:
