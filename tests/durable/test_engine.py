@@ -495,7 +495,7 @@ def claimed(
 ) -> None:
     """The first order of a run was claimed, so many seconds ago, by somebody who is gone."""
     now = time.time() - ago
-    first = orders.asked(pool.store, run, "plain", ORDER[action], 0, 1)[0]
+    first = orders.next_of_action(pool.store, run, "plain", ORDER[action], 0, 1)[0]
     assert pool.store.write(
         lambda c: orders.record_intent(c, first.id, "POST invitations", now, None, preparation)
     )

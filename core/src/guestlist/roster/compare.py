@@ -43,7 +43,7 @@ from guestlist.roster.reading import (
     roles_from,
 )
 from guestlist.roster.store import Fact, Kind, PlanStore
-from guestlist.verbs.states import could_be, is_same_user, names_of
+from guestlist.verbs.states import candidate_names, could_be, is_same_user
 
 LastInvited = Callable[[str, Collection[str]], Mapping[str, float]]
 """Callback that returns when people of an account were invited, in seconds since 1970. Receives the
@@ -254,7 +254,7 @@ def _with_vanished(guest: Guest, invitation: Invitation, candidates: Sequence[Me
     """Returns a guest without records as unknown, because one of the members may be the person."""
     why = (
         f"the person was invited on {invitation.created_at:%Y-%m-%d}, the service does not show"
-        f" that invitation any more, and no member has this address; {names_of(candidates)}"
+        f" that invitation any more, and no member has this address; {candidate_names(candidates)}"
     )
     unclear = {"state": State.UNKNOWN, "unidentified": why, "candidates": tuple(candidates)}
     return guest.model_copy(update=unclear)

@@ -31,9 +31,9 @@ from guestlist.verbs.states import (
     is_open,
     is_same_user,
     is_undecided,
+    mark_login_not_shown,
     pick_invitation,
     pick_member,
-    mark_login_not_shown,
 )
 
 Who = str | Guest | Invitation | Member

@@ -23,12 +23,12 @@ from guestlist.verbs.find import (
 )
 from guestlist.verbs.lists import Listing, Pages, find_unreadable_record
 from guestlist.verbs.states import (
-    pick_member,
     conclude_from,
     current,
     is_open,
     is_undecided,
     mark_login_not_shown,
+    pick_member,
 )
 
 R = TypeVar("R", Invitation, Member)
