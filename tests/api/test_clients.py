@@ -45,7 +45,7 @@ def test_the_document_names_every_operation_and_every_error() -> None:
         name
         for source in sources
         for name in re.findall(
-            r'(?:Refused\(\s*\d+,\s*|type_of\()"([A-Z]\w+)"', source.read_text(encoding="utf-8")
+            r'(?:ApiRefusal\(\s*\d+,\s*|type_of\()"([A-Z]\w+)"', source.read_text(encoding="utf-8")
         )
     }
     assert len(own) > 10

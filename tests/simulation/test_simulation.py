@@ -20,7 +20,7 @@ from pytest_guestlist.simulation.subject import draw, provider_named
 PROVIDERS = ("aitronos", "vultr")
 WITH_LOGINS = ("betterauth:logins", "github")
 """Subjects whose members have no address. The first is a variation of its provider."""
-SEEDS = 150
+SEEDS = 200
 FOUND_WITHIN = 1_000
 
 ONCE_FAILED = (
