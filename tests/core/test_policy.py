@@ -676,7 +676,7 @@ def test_an_interruption_while_the_end_is_written_says_what_may_have_happened(
         ended = failed = interrupted
 
     class Lines:
-        def entry(self, *_: object) -> Line:
+        def entry(self, *_: object, **more: object) -> Line:
             return Line()
 
     acme = stage()
@@ -894,9 +894,10 @@ def test_what_is_told(stage: Any, reply: Reply) -> None:
         ("retry", None, 1, None),
         ("answer", 429, 2, None),
         ("retry", None, 2, None),
+        ("pause", None, None, "HTTP 429: the service answered 429, waiting 2.0 s"),
         ("answer", 200, 3, None),
     ]
-    first, _, limited, wait, _ = acme.events
+    first, _, limited, wait, _, _ = acme.events
     assert first.seconds == 0.25
     assert (first.method, first.path, first.account, first.provider) == (
         "GET",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from guestlist.address import email_key
 from guestlist.changes import ORDER, Action, Change
@@ -106,3 +106,9 @@ class Story:
 
     def _write(self, change: Callable[[Connection], T]) -> T:
         return self.store.write(change)
+
+
+def one_waits(store: Store) -> bool:
+    """Returns whether a transaction in PostgreSQL waits for another one."""
+    with store.reading() as connection:
+        return bool(connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))

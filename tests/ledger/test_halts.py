@@ -5,8 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
-from sqlalchemy import text
-from tests.ledger.story import Story
+from tests.ledger.story import Story, one_waits
 from tests.postgres import Server
 
 from guestlist.ledger.store import Store
@@ -32,13 +31,7 @@ def test_two_workers_may_say_so_at_the_same_time(server: Server) -> None:
                 other.write,
                 lambda connection: shared.stop_account(connection, run, "cloud", 0.0, "403"),
             )
-            while not second.done() and not _waits(one):
+            while not second.done() and not one_waits(one):
                 pass
         second.result()
         assert shared.stopped_accounts(one, run) == {"cloud": "401"}
-
-
-def _waits(store: Store) -> bool:
-    """Whether somebody waits for another's transaction."""
-    with store.reading() as connection:
-        return bool(connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))

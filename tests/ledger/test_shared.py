@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from typing import Any
 
-from sqlalchemy import event
-from tests.ledger.story import Story
+from sqlalchemy import Connection, event
+from tests.ledger.story import ADA, Story, one_waits
 from tests.postgres import Server
 
+from guestlist.changes import Action, Change
 from guestlist.ledger import orders
 from guestlist.ledger.lock import account_lock
 from guestlist.ledger.store import Store
@@ -44,3 +46,23 @@ def test_whoever_watches_a_run_reads_no_other(story: Story) -> None:
             explain = "EXPLAIN"
         plan = connection.exec_driver_sql(f"{explain} {statement}", told).all()
     assert "orders_run" in str(plan)
+
+
+def test_only_one_of_two_calls_records_an_email_at_once(server: Server) -> None:
+    url = server.new_database("emails")
+    change = Change(action=Action.INVITE, account="cloud", email=ADA, key=ADA, single=True)
+
+    def is_sent(connection: Connection) -> bool:
+        return orders.email_is_sent_since(connection, change, 0.0)
+
+    with closing(Store(url)) as one, closing(Store(url)) as other, ThreadPoolExecutor() as pool:
+
+        def first(connection: Connection) -> Future[bool]:
+            assert not is_sent(connection)
+            orders.add_for_single_call(connection, change, 1.0, request="POST /invitation")
+            second = pool.submit(other.write, is_sent)
+            while not second.done() and not one_waits(one):
+                pass
+            return second
+
+        assert one.write(first).result() is True

@@ -515,13 +515,13 @@ def test_a_run_that_goes_on_meanwhile_keeps_its_order(
     run = crashed_run(runner)
     entry = UnansweredCall.entry
 
-    def late(doubt: UnansweredCall, *told: Any) -> SingleEntry:
+    def late(unanswered: UnansweredCall, *known: Any, **more: Any) -> SingleEntry:
         runner.run(run)
-        return entry(doubt, *told)
+        return entry(unanswered, *known, **more)
 
     monkeypatch.setattr(UnansweredCall, "entry", late)
     guests = make(ledger=ledger)
-    with pytest.raises(GuestlistError, match="a run is about to make the same change") as caught:
+    with pytest.raises(GuestlistError, match="another program is about to make") as caught:
         guests.invite(ADA)
     assert caught.value.happened is False
     assert len(guests.emails(ADA)) == 1
@@ -529,6 +529,37 @@ def test_a_run_that_goes_on_meanwhile_keeps_its_order(
         ("invite", OrderState.DONE, "invited"),
         ("invite", OrderState.REFUSED, "OrderTaken"),
     ]
+
+
+@on_vultr
+@pytest.mark.parametrize("kind", ["sync"], indirect=True)
+@pytest.mark.parametrize("verb", ["invite", "resend"])
+def test_two_programs_that_send_at_once_send_one_email(
+    make: Any, faulty: Any, ledger: Ledger, verb: str
+) -> None:
+    """The other program sends when this one has read the records, and not sent yet."""
+    other = make(ledger=ledger)
+    if verb == "resend":
+        other.invite(ADA)
+    before = len(other.emails(ADA))
+    reads = 0
+
+    def meanwhile(request: httpx.Request, answer: httpx.Response | None) -> Any:
+        nonlocal reads
+        if request.method == "GET" and answer is not None:
+            reads += 1
+            if reads == 1:
+                other.later(seconds=1)
+                getattr(other, verb)(ADA)
+
+    guests = faulty(meanwhile, ledger=ledger)
+    with pytest.raises(GuestlistError, match="another program is about to make") as caught:
+        getattr(guests, verb)(ADA)
+    assert caught.value.happened is False
+    assert len(guests.emails(ADA)) == before + 1
+    guests.later(seconds=1)
+    assert guests.invite(ADA).outcome is Outcome.ALREADY_INVITED
+    assert guests.resend(ADA).email_sent is True
 
 
 # ---------------------------------------------------------------------------- deferred roles

@@ -102,13 +102,21 @@ class Recorder(Protocol):
     """Creates the record of a call: the ledger, or an earlier call that the call replaces."""
 
     def entry(
-        self, known: Guest, action: str, roles: tuple[Role, ...], deferred: tuple[Role, ...]
+        self,
+        known: Guest,
+        action: str,
+        roles: tuple[Role, ...],
+        deferred: tuple[Role, ...],
+        *,
+        began: float | None = None,
     ) -> CallEntry:
         """Returns a record for a call that begins. Nothing is written until the first request.
 
         Args:
             known: the guest before the call.
             deferred: the roles to defer once the call has made its change.
+            began: the time before the call read the guest's records, by `Journal.now`. If another
+                call has sent the guest an email since, this call may not.
         """
 
 
@@ -160,7 +168,10 @@ class UnansweredOrder(EarlierCall, Recorder, Protocol):
 
 @runtime_checkable
 class Journal(Recorder, Protocol):
-    """The methods of the ledger that single calls use. Every method may block."""
+    """The methods of the ledger that single calls use. Every method but `now` may block."""
+
+    def now(self) -> float:
+        """Returns the time that the ledger records, in seconds since 1970."""
 
     def rate_limiter(
         self, provider: Provider, limits: tuple[Limit, ...] | None = None

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from guestlist.changes import Action, Change
+from guestlist.changes import SENDS_EMAIL, Action, Change
 from guestlist.errors import GuestlistError, Unsupported
 from guestlist.exchange.clock import Clock
 from guestlist.exchange.recording import Preparation
@@ -156,6 +156,7 @@ class SingleEntry:
     Args:
         instead: an order of a run that had no effect. The call's first request replaces it.
         origin: the person or program that makes the call.
+        began: the time before the call read the guest's records, in seconds since 1970.
     """
 
     def __init__(
@@ -165,10 +166,12 @@ class SingleEntry:
         clock: Clock,
         instead: OrderEntry | None = None,
         origin: Origin = NOBODY,
+        began: float | None = None,
     ) -> None:
         self._store = store
         self._change = change
         self._clock = clock
+        self._began = began
         self._instead = instead
         self._origin = origin
         self._begun: OrderEntry | None = None
@@ -180,7 +183,8 @@ class SingleEntry:
             preparation: how far the invitation is once the request has left.
 
         Raises:
-            OrderTaken: the run has meanwhile sent the order that this call was to replace.
+            OrderTaken: the run has meanwhile sent the order that this call was to replace, or
+                another program has sent the guest an email since this call read the records.
         """
         if self._begun is not None:
             self._begun.intend(request, preparation)
@@ -189,8 +193,8 @@ class SingleEntry:
         id = self._store.write(lambda c: self._begin(c, request, preparation, now))
         if id is None:
             raise OrderTaken(
-                "a run is about to make the same change",
-                hint="Nothing was sent by this call. Repeat it once the run has ended.",
+                "another program is about to make the same change",
+                hint="Nothing was sent by this call. Repeat it once that program has finished.",
             )
         order = Order(id, None, self._change, attempts=1, intended=now, preparation=preparation)
         self._begun = OrderEntry(self._store, order, self._clock)
@@ -205,11 +209,16 @@ class SingleEntry:
     ) -> int | None:
         """Stores the order and its first record in one transaction. Otherwise a crash could leave
         an order that no process works on, or lose the order of the run."""
+        change, began = self._change, self._began
+        if began is not None and change.action in SENDS_EMAIL:
+            is_late = orders.email_is_sent_since(connection, change, began)
+            if is_late:
+                return None
         if self._instead is not None and not self._instead.replaced(connection, now):
             return None
         return orders.add_for_single_call(
             connection,
-            self._change,
+            change,
             now,
             self._origin,
             request=request,

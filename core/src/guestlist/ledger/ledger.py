@@ -84,11 +84,13 @@ class Ledger:
         roles: tuple[Role, ...],
         deferred: tuple[Role, ...],
         *,
+        began: float | None = None,
         instead: OrderEntry | None = None,
     ) -> SingleEntry:
         """Returns the record of a single call that begins. Writes nothing yet.
 
         Args:
+            began: the time before the call read the guest's records, by `now`.
             instead: an order of a run that had no effect, and that the call replaces.
         """
         change = Change(
@@ -104,7 +106,11 @@ class Ledger:
             member=known.member,
             single=True,
         )
-        return SingleEntry(self.store, change, self._clock, instead, self.origin)
+        return SingleEntry(self.store, change, self._clock, instead, self.origin, began)
+
+    def now(self) -> float:
+        """Returns the time that the ledger records, in seconds since 1970."""
+        return self._clock.now().timestamp()
 
     def rate_limiter(
         self, provider: Provider, limits: tuple[Limit, ...] | None = None
@@ -277,11 +283,17 @@ class UnansweredCall:
         return self._is_settled or self._is_of_a_run or self._entry.not_happened()
 
     def entry(
-        self, known: Guest, action: str, roles: tuple[Role, ...], deferred: tuple[Role, ...]
+        self,
+        known: Guest,
+        action: str,
+        roles: tuple[Role, ...],
+        deferred: tuple[Role, ...],
+        *,
+        began: float | None = None,
     ) -> SingleEntry:
         """Returns the record of the call that follows an unanswered call without effect."""
         instead = self._entry if self._is_of_a_run and not self._is_settled else None
-        return self._ledger.entry(known, action, roles, deferred, instead=instead)
+        return self._ledger.entry(known, action, roles, deferred, began=began, instead=instead)
 
     @property
     def _is_settled(self) -> bool:

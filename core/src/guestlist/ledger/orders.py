@@ -17,6 +17,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    text,
     update,
 )
 from sqlalchemy.sql import ColumnElement
@@ -33,6 +34,7 @@ from guestlist.ledger.schema import (
     IS_OPEN,
     IS_PREPARED,
     IS_UNKNOWN,
+    LockId,
     OrderState,
     halts,
     orders,
@@ -81,6 +83,23 @@ def add_for_single_call(
     if request is not None:
         add_entry(connection, id, now, "sent", request)
     return id
+
+
+def email_is_sent_since(connection: Connection, change: Change, since: float) -> bool:
+    """Returns whether an order to send the guest an email was sent since a time, and it did not
+    fail. No other process can record one until the transaction ends."""
+    if connection.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
+        guest = {"guest": f"{change.account} {change.key}"}
+        lock = f"SELECT pg_advisory_xact_lock({LockId.EMAIL:d}, hashtext(:guest))"
+        connection.execute(text(lock), guest)
+    sent = select(orders.c.id).where(
+        orders.c.key == change.key,
+        orders.c.account == change.account,
+        orders.c.place.between(0, ORDER[Action.REPLACE]),
+        orders.c.intended > since,
+        orders.c.state.in_((OrderState.INTENDED, OrderState.DONE, OrderState.UNKNOWN)),
+    )
+    return connection.execute(sent.limit(1)).first() is not None
 
 
 def last_unanswered(store: Store, account: str, key: str) -> Order | None:

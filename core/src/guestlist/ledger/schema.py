@@ -45,6 +45,8 @@ class LockId(IntEnum):
     that resumes the run holds it alone for that time."""
     ACCOUNT = 8620
     """Exclusive lock on an account, held by the one process that works on it."""
+    EMAIL = 8621
+    """Held while a call records that it is about to send a guest an email."""
 
 
 metadata = MetaData()

@@ -174,10 +174,12 @@ class WithLedger(Strategy):
         self._ledger = ledger
         self._recorder: Recorder = ledger
         self._entry: CallEntry | None = None
+        self._began: float | None = None
 
     def unresolved(
         self, call: Call, role: Role | None = None, *, give: bool = True
     ) -> Steps[UnansweredOrder | None]:
+        self._began = self._ledger.now()
         find = partial(self._ledger.last_unanswered, call, role, give=give)
         return (yield from _blocking(call, find))
 
@@ -206,7 +208,7 @@ class WithLedger(Strategy):
     ) -> Steps[T]:
         before = cast(Guest, intent.before)  # because of `must_read_first`
         entry = self._entry = self._recorder.entry(
-            before, intent.action, intent.roles, intent.deferred
+            before, intent.action, intent.roles, intent.deferred, began=self._began
         )
         try:
             result = yield from steps
