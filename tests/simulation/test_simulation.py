@@ -20,7 +20,9 @@ from pytest_guestlist.simulation.subject import draw, provider_named
 PROVIDERS = ("aitronos", "vultr")
 WITH_LOGINS = ("betterauth:logins", "github")
 """Subjects whose members have no address. The first is a variation of its provider."""
-SEEDS = 200
+SEEDS = 150
+RARE = range(470, 480)
+"""Seeds of which one ends with the rare verdict `happened`."""
 FOUND_WITHIN = 1_000
 
 ONCE_FAILED = (
@@ -92,6 +94,7 @@ def test_no_promise_is_broken_if_members_have_no_address() -> None:
 @pytest.mark.long
 def test_no_promise_is_broken_and_every_verdict_occurs() -> None:
     total = tally(PROVIDERS, range(SEEDS))
+    total.add(tally(PROVIDERS, RARE))
 
     assert total.violations == []
     verdicts = {verdict for _fault, verdict in total.verdicts}

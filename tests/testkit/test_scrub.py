@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from guestlist_aitronos import Aitronos
+from guestlist_gitlab import GitLab
 from guestlist_keycloak import Keycloak
 from guestlist_vultr import Vultr
 from pytest_guestlist.accounts import stand_in
@@ -56,6 +57,17 @@ def test_a_key_is_replaced_wherever_it_comes_again(scrubber: Scrubber) -> None:
     assert scrubber.url(f"http://127.0.0.1:8031/v1/invitations/validate/{KEY}") == (
         f"https://api.aitronos.com/v1/invitations/validate/{ZEROS}"
     )
+
+
+def test_a_number_in_a_setting_is_not_replaced_in_dates() -> None:
+    scrubber = Scrubber([GitLab(token="glpat-real", group="44", base_url="https://git.test")])
+    date = "Mon, 30 Nov 2026 22:44:21 GMT"
+    assert scrubber.response_headers({"date": [date]}) == {"date": [date]}
+    group = scrubber.url("https://git.test/groups/44/members?page=44")
+    assert group is not None
+    assert "/groups/44/" not in group
+    assert body(scrubber, {"id": "44", "at": "2026-11-30T22:44:21Z"})["id"] != "44"
+    assert body(scrubber, {"at": "2026-11-30T22:44:21Z"}) == {"at": "2026-11-30T22:44:21Z"}
 
 
 def test_a_short_setting_is_replaced_as_a_word_only() -> None:

@@ -60,7 +60,8 @@ class Scrubber:
         self._values: dict[str, str] = {}
         self._words: dict[str, str] = {}
         """Short settings that are not secret, such as `acme`. They are replaced only as whole
-        words: another person may be at `acme.example`."""
+        words: another person may be at `acme.example`. A number is replaced only if it is the whole
+        text."""
         self._masks: set[str] = set()
         self._people = {email_key(real): shown for real, shown in (people or {}).items()}
         self._blanks = 0
@@ -169,7 +170,10 @@ class Scrubber:
         for real in sorted(self._values, key=len, reverse=True):
             text = text.replace(real, self._values[real])
         for word, mask in self._words.items():
-            text = re.sub(rf"(?<![\w.@]){re.escape(word)}(?![\w.@])", mask, text)
+            if not word.isdigit():
+                text = re.sub(rf"(?<![\w.@]){re.escape(word)}(?![\w.@])", mask, text)
+            elif text == word:  # within a longer text, a number may be a part of a date
+                text = mask
         return ADDRESS.sub(self._address, text)
 
     # ------------------------------------------------------------------ replacements
