@@ -405,7 +405,7 @@ def test_what_comes_before_tls_is_no_answer(
         monkeypatch.setenv("https_proxy", proxy.url)
         request = outgoing(there.url.replace("127.0.0.1", ELSEWHERE))
         # if the bytes come with the proxy's own answer, httpcore drops them, and TLS times out
-        request.timeout = 2.0
+        request.timeout = request.total = 2.0
         (answer,) = send(request)
     assert isinstance(answer, Failure)
     assert not answer.sent
