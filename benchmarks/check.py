@@ -91,7 +91,7 @@ def parsing() -> float:
 
 
 CHECKS: tuple[tuple[str, Callable[[], float], float], ...] = (
-    ("`status` against bare httpx", sync_calls, 1.3),
+    ("`status` against bare httpx", sync_calls, 1.45),
     ("`status` with 64 tasks against one at a time", tasks, 1.6),
     ("a page of invitations against `validate_json`", parsing, 2.8),
     ("`import guestlist` against `python -c pass`", import_ratio, 1.6),
