@@ -29,6 +29,8 @@ from pytest_guestlist.proxy import FaultProxy
 
 LATE = 3.0
 """Seconds after which what is late takes effect."""
+STALL = 3.0
+"""Seconds for which this machine may stop the proxy or the service between two steps."""
 LAG = 0.5
 """Seconds for which lists miss what is new."""
 BUDGET = Budget(total=5.0, timeout=1.0)
@@ -52,7 +54,7 @@ FAULTS: list[Fault] = SERVER_ERRORS + WITHOUT_ANSWER
 class QuickVultr(Vultr):
     """The same, with what is known of the service here, and without its limit."""
 
-    late_effect = LATE + 1.0
+    late_effect = LATE + STALL
     list_lag = LAG + 0.5
 
     @property
@@ -63,7 +65,7 @@ class QuickVultr(Vultr):
 class QuickAitronos(Aitronos):
     """The same, with what is known of the service here, and without its limit."""
 
-    late_effect = LATE + 1.0
+    late_effect = LATE + STALL
     list_lag = LAG + 0.5
 
     @property
