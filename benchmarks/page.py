@@ -19,6 +19,9 @@ machine, and whether the measurement used `--quick`, which makes fewer calls and
 less precise figures. A figure is the median of the rounds, followed by the quartiles. A ratio is
 the median of the ratios of the rounds.
 
+Only the sections about one call at a time and about starting were measured with the present code.
+The others are older: they had a transport that used private attributes of httpx, and cost less CPU.
+
     uv run --group benchmarks python -m benchmarks           # all rows; writes this page
     uv run --group benchmarks python -m benchmarks calls     # one row
     uv run python -m benchmarks --check                      # the comparisons of CI
