@@ -33,10 +33,14 @@ if RAM_DISK.is_dir() and shutil.disk_usage(RAM_DISK).free > RAM_BYTES:
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
-    """Children that are sent Ctrl-C take it: a shell starts its background jobs with SIGINT
-    ignored, and children inherit that."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Lets signals end the programs that tests start. They inherit ignored signals: a shell starts
+    its background jobs with SIGINT ignored, and `nohup` ignores SIGHUP."""
+    for number, handler in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

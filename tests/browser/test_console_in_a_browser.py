@@ -169,7 +169,8 @@ def test_vultr_guide_invite_and_grant_access(site: Site, page: Page) -> None:
     mailbox.goto(site.sandbox.url)
     mailbox.get_by_role("link", name=ADA).click()
     mailbox.get_by_role("button", name="Accept").click()
-    mailbox.close()
+    expect(mailbox.get_by_role("status")).to_contain_text(ADA)
+    mailbox.close()  # a page that still loads may never close
     site.console.refresh()
     page.get_by_role("link", name="People", exact=True).click()
     expect(page.get_by_role("row", name=ADA)).to_contain_text("Member")

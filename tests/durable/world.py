@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import random
 import re
 import threading
@@ -135,7 +136,8 @@ class World:
         self._random = random.Random(seed)
         self._share = share
         self._closing = ExitStack()
-        self._late: list[tuple[float, FaultProxy]] = []
+        self._late: dict[FaultProxy, queue.SimpleQueue[float | None]] = {}
+        self._releasing: list[threading.Thread] = []
         self._ended = threading.Event()
         self.faults = 0
         self.requests = 0
@@ -147,8 +149,10 @@ class World:
             proxy = self._closing.enter_context(FaultProxy(hosted.base_url))
             proxy.plan = self._planned(proxy)
             self.proxies[name] = proxy
-        self._releasing = threading.Thread(target=self._release)
-        self._releasing.start()
+            self._late[proxy] = queue.SimpleQueue()
+            thread = threading.Thread(target=self._release, args=(proxy,))
+            thread.start()
+            self._releasing.append(thread)
         return self
 
     def __exit__(
@@ -158,7 +162,10 @@ class World:
         traceback: TracebackType | None,
     ) -> None:
         self._ended.set()
-        self._releasing.join()
+        for late in self._late.values():
+            late.put(None)
+        for thread in self._releasing:
+            thread.join()
         self._closing.close()
 
     @property
@@ -188,16 +195,18 @@ class World:
             self.faults += 1
             fault = self._random.choice(FAULTS)
             if fault.forward is Forward.LATE:
-                self._late.append((time.monotonic() + LATE, proxy))
+                self._late[proxy].put(time.monotonic() + LATE)
             return fault
 
         return plan
 
-    def _release(self) -> None:
-        while not self._ended.wait(0.02) or self._late:
-            while self._late and (self._late[0][0] <= time.monotonic() or self._ended.is_set()):
-                with suppress(TimeoutError):  # whoever sent it was killed before it was sent
-                    self._late.pop(0)[1].release()
+    def _release(self, proxy: FaultProxy) -> None:
+        """Lets the held requests of one proxy take effect when they are due. Each proxy has a
+        thread of its own, because `release` waits for a request that may never have been sent."""
+        while (due := self._late[proxy].get()) is not None:
+            self._ended.wait(due - time.monotonic())
+            with suppress(TimeoutError):  # the sender was killed before the request was complete
+                proxy.release()
 
 
 def client(settings: dict[str, dict[str, str]], clock: Clock) -> Guestlist:
