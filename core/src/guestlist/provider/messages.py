@@ -33,8 +33,9 @@ class Effect(StrEnum):
     REPEATABLE = "repeatable"
     """Sending it twice has the same result as sending it once."""
     PREPARE = "prepare"
-    """Creates a record, and reaches nobody: a later request of the same flow sends the email. Sent
-    again if no answer came, so the flow has to go on with a record that is already there."""
+    """Creates a record without sending an email: a later request of the same flow sends it. The
+    request is repeated if no answer came, so the flow has to accept a record that already
+    exists."""
     CREATE = "create"
     """Sending it twice may act twice: a second email, a second record. Never retried unless it is
     certain that the first attempt had no effect."""

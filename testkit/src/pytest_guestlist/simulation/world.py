@@ -97,7 +97,7 @@ class Landed:
         emails: the emails that the service sent because of it.
         touched: the addresses whose records it changed.
         accepted: whether the service did not refuse it.
-        prepares: whether the request was one that reaches nobody (`Effect.PREPARE`).
+        prepares: whether the request only prepares an invitation (`Effect.PREPARE`).
     """
 
     at: float
