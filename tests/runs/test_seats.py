@@ -136,6 +136,7 @@ def test_a_service_without_seats_loses_nobody_before_others_are_invited(
     assert [request.partition(" ")[0] for request in house.sent] == ["POST"] * 2 + ["DELETE"] * 2
 
 
+@pytest.mark.parametrize("explained", [True, False], ids=["SeatLimit", "Forbidden"])
 @pytest.mark.parametrize(
     ("email", "outcome"),
     [
@@ -144,8 +145,10 @@ def test_a_service_without_seats_loses_nobody_before_others_are_invited(
     ],
 )
 def test_inviting_again_succeeds_although_the_organization_is_full(
-    email: str, outcome: Outcome
+    email: str, outcome: Outcome, explained: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if not explained:
+        monkeypatch.setattr(Club, "explain", Provider.explain)
     house = House(2, members=["amy@example.com"], invited=["abe@example.com"])
     with house.client() as client:
         assert client.invite(email).outcome is outcome
@@ -156,5 +159,16 @@ def test_a_full_organization_is_an_error_of_its_own() -> None:
     with house.client() as client, pytest.raises(SeatLimit, match="no seats left") as caught:
         client.invite("new@example.com")
     assert isinstance(caught.value, Forbidden)
+    assert caught.value.happened is False
+    assert len(house.sent) == 1
+
+
+def test_a_forbidden_invitation_of_a_new_person_stays_forbidden(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Club, "explain", Provider.explain)
+    house = House(1, members=["amy@example.com"], invited=[])
+    with house.client() as client, pytest.raises(Forbidden, match="no seats left") as caught:
+        client.invite("new@example.com")
     assert caught.value.happened is False
     assert len(house.sent) == 1

@@ -215,6 +215,13 @@ def _ensure(
         result = yield from create(call, new, known)
     except (Conflict, SeatLimit) as refusal:
         return (yield from _after_refusal(call, new, if_exists, refusal))
+    except Forbidden as refusal:
+        if known is not None:
+            raise
+        try:
+            return (yield from _after_refusal(call, new, if_exists, refusal))
+        except Forbidden:
+            raise refusal from None
     if is_unknown and result.outcome is Outcome.JOINED and not call.provider.refuses_members:
         warning = "If the person was a member before, the role is now the one asked for."
         result = result.model_copy(update={"warnings": (*result.warnings, warning)})
@@ -227,10 +234,10 @@ def _handles_members(provider: Provider) -> bool:
 
 
 def _after_refusal(
-    call: Call, new: NewInvitation, if_exists: IfExists, refusal: Conflict | SeatLimit
+    call: Call, new: NewInvitation, if_exists: IfExists, refusal: Conflict | Forbidden
 ) -> Steps[InviteResult]:
-    """Reads the records after the service refused a duplicate invitation, or any invitation because
-    the organization is full. Does not send again.
+    """Reads the records after the service refused an invitation: as a duplicate, or because the
+    organization is full or the credentials may not invite. Does not send again.
 
     Only an expired invitation that blocks the address is revoked, once.
     """
@@ -264,7 +271,7 @@ def _hidden_member_result(
     new: NewInvitation,
     if_exists: IfExists,
     guest: Guest,
-    refusal: Conflict | SeatLimit,
+    refusal: Conflict | Forbidden,
 ) -> InviteResult:
     """Returns the result for a person whom the service refuses, and who is not invited: a member
     whose record does not show the address."""
