@@ -53,7 +53,7 @@ def test_only_one_of_two_calls_records_an_email_at_once(server: Server) -> None:
     change = Change(action=Action.INVITE, account="cloud", email=ADA, key=ADA, single=True)
 
     def is_sent(connection: Connection) -> bool:
-        return orders.email_is_sent_since(connection, change, 0.0)
+        return orders.email_was_sent_since(connection, change, 0.0)
 
     with closing(Store(url)) as one, closing(Store(url)) as other, ThreadPoolExecutor() as pool:
 

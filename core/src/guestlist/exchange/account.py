@@ -473,7 +473,7 @@ class Call:
 
     @property
     def preparation(self) -> Preparation | None:
-        """How far the guest's invitation is; None if nothing was prepared."""
+        """The progress of the guest's invitation; None if no request has prepared it."""
         return self.preparation_after(self.sent)
 
     def was_sent(self, request: Request) -> None:
@@ -482,7 +482,7 @@ class Call:
         self.sent = request
 
     def preparation_after(self, request: Request | None) -> Preparation | None:
-        """Returns how far the guest's invitation is once a request has left.
+        """Returns the progress of the guest's invitation after a request has left.
 
         Args:
             request: the last request that changes something; None if none has left yet.

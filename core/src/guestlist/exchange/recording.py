@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class Preparation(IntEnum):
-    """How far an invitation is that takes two requests (`Effect.PREPARE`).
+    """The progress of an invitation that takes two requests (`Effect.PREPARE`).
 
     In both cases, a record that a lookup finds does not prove that the person was invited.
     """
@@ -60,7 +60,7 @@ class Entry(Protocol):
         """Records that a request that may change something is about to leave.
 
         Args:
-            preparation: how far the invitation is once the request has left; None if nothing was
+            preparation: the progress of the invitation after the request has left; None if nothing was
                 prepared.
 
         Raises:

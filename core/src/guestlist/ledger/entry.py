@@ -20,7 +20,7 @@ from guestlist.ledger.store import Store
 
 
 def _preparation(error: GuestlistError) -> Preparation | None:
-    """Returns how far an invitation is that ended with an error."""
+    """Returns the progress of an invitation that ended with an error."""
     return Preparation.PREPARED if error.prepared else None
 
 
@@ -44,7 +44,7 @@ class OrderEntry:
         """Records that a request is about to leave.
 
         Args:
-            preparation: how far the invitation is once the request has left.
+            preparation: the progress of the invitation after the request has left.
 
         Raises:
             OrderTaken: another worker has the order.
@@ -180,7 +180,7 @@ class SingleEntry:
         """Records that a request is about to leave.
 
         Args:
-            preparation: how far the invitation is once the request has left.
+            preparation: the progress of the invitation after the request has left.
 
         Raises:
             OrderTaken: the run has meanwhile sent the order that this call was to replace, or
@@ -211,8 +211,8 @@ class SingleEntry:
         an order that no process works on, or lose the order of the run."""
         change, began = self._change, self._began
         if began is not None and change.action in SENDS_EMAIL:
-            is_late = orders.email_is_sent_since(connection, change, began)
-            if is_late:
+            other_was_faster = orders.email_was_sent_since(connection, change, began)
+            if other_was_faster:
                 return None
         if self._instead is not None and not self._instead.replaced(connection, now):
             return None

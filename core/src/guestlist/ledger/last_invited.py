@@ -17,11 +17,11 @@ LEAVES_OPEN = frozenset({Outcome.INVITED, Outcome.RESENT, Outcome.ALREADY_INVITE
 
 
 def last_invited(store: Store, account: str, keys: Collection[str]) -> dict[str, float]:
-    """Returns when the people who have had an open invitation since their last order got it, in
-    seconds since 1970. People who were revoked, removed or found to be members are left out.
+    """Returns, by person, when the ledger last recorded an open invitation, in seconds since 1970.
+    Leaves out people whose last order had another result: a revocation, a removal or a membership.
 
     Args:
-        keys: the people. Not more than a few hundred at a time.
+        keys: the normalized addresses of the people, at most a few hundred.
 
     Raises:
         LedgerError: the ledger cannot be read.

@@ -226,7 +226,7 @@ class UnansweredCall:
         action: the action of the call.
         role: the role that the call gives or takes; None for a call about an invitation.
         is_unknown: whether the last lookup has ended, and could not tell if an email was sent.
-        preparation: how far the call's invitation is; None if it has prepared nothing.
+        preparation: the progress of the call's invitation; None if it has prepared nothing.
         seconds: seconds until a lookup that finds nothing is conclusive; negative if it already is.
     """
 

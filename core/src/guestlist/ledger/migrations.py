@@ -76,7 +76,7 @@ def _add_tokens(connection: Connection) -> None:
 
 
 def _add_preparation(connection: Connection) -> None:
-    """Adds how far an invitation of two requests is (version 5)."""
+    """Adds the progress of an invitation of two requests (version 5)."""
     connection.execute(text("ALTER TABLE orders ADD COLUMN preparation SMALLINT"))
     connection.execute(
         text("CREATE INDEX orders_prepared ON orders (account, key) WHERE preparation IS NOT NULL")

@@ -50,7 +50,7 @@ class Order:
         doubted: time at which the sender stopped waiting for an answer; None if it may still wait.
         answered: whether the service reported success in an answer that does not show the record.
             Even if its lists do not show the record either, the order must not be sent again.
-        preparation: how far an invitation of two requests is; None if nothing was prepared.
+        preparation: the progress of an invitation of two requests; None if nothing was prepared.
         state: the state of the order when it was read.
     """
 

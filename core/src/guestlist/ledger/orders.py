@@ -68,7 +68,7 @@ def add_for_single_call(
 
     Args:
         request: the request that is about to leave; None if none will be sent.
-        preparation: how far the invitation is once the request has left.
+        preparation: the progress of the invitation after the request has left.
     """
     row = row_of(change, None, now, origin=origin)
     if request is not None:
@@ -85,9 +85,9 @@ def add_for_single_call(
     return id
 
 
-def email_is_sent_since(connection: Connection, change: Change, since: float) -> bool:
-    """Returns whether an order to send the guest an email was sent since a time, and it did not
-    fail. No other process can record one until the transaction ends."""
+def email_was_sent_since(connection: Connection, change: Change, since: float) -> bool:
+    """Returns whether a request that may have sent the guest an email has left after a time. Until
+    the transaction ends, no other process can record such a request."""
     if connection.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
         guest = {"guest": f"{change.account} {change.key}"}
         lock = f"SELECT pg_advisory_xact_lock({LockId.EMAIL:d}, hashtext(:guest))"
@@ -397,7 +397,7 @@ def record_intent(
 
     Args:
         mark: the time of the sender's previous record; None for the first one.
-        preparation: how far the invitation is once the request has left.
+        preparation: the progress of the invitation after the request has left.
     """
     taken = connection.execute(
         _BEGIN if mark is None else _GO_ON,

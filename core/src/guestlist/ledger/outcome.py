@@ -17,7 +17,7 @@ class OrderOutcome:
         email_sent: whether an email was sent; None if no email was due or if that is unknown.
         detail: a warning or an error message.
         deferred: deferred grants that begin with the outcome.
-        preparation: how far an invitation of two requests is; None if nothing was prepared.
+        preparation: the progress of an invitation of two requests; None if nothing was prepared.
     """
 
     outcome: str

@@ -123,7 +123,7 @@ orders = Table(
     Column("doubted", Double),
     # whether the service reported success in an answer that does not show the record
     Column("answered", Boolean),
-    # how far an invitation of two requests is (`Preparation`); NULL if nothing was prepared
+    # the progress of an invitation of two requests (`Preparation`); NULL if nothing was prepared
     Column("preparation", SmallInteger),
     Column("settled", Double),
     Column("attempts", SmallInteger, nullable=False, default=0),

@@ -1,10 +1,10 @@
 """Pages that are addressed by a position: a number of records to skip, or the number of a page.
 
-If a record is removed while such a list is read, all later records move up, and the first record of
-the next page is skipped. A smaller total shows this. Without a total, a page has to continue the
-records that came before it: one that begins with the last of them, or comes after a page that still
-ends with it, skips nothing. A page that contains any of them does not skip a record either, because
-the order of a list does not change.
+If a record is removed while such a list is read, all later records move up. The first record of the
+next page is then on a page that was already read, and would be skipped. A smaller total shows this.
+Without a total, each page is compared with the last records that were read before it. No record was
+skipped in three cases: the page begins with the last of them; the page before it still ends with
+the last of them; or the page contains any of them, because the order of a list does not change.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Position:
         return self.seen[-1:] == (mark_of(record),)
 
     def continued(self, part: Part) -> Part:
-        """Returns a part that continues the records before this position."""
+        """Returns a part that was read without a gap, with the restarts of this position."""
         return replace(part, moved=self.restarts > 0, restarts=self.restarts)
 
     def meets(self, part: Part) -> bool:
@@ -92,7 +92,7 @@ class Part:
 
     Attributes:
         at: the position of the part.
-        records: without those that are known to be on the previous page.
+        records: the records of the part, without those that also were on the previous page.
         sent: the number of records that the service sent.
         moved: whether the part may repeat records of earlier pages.
         restarts: how often the list was read again from its beginning.
@@ -156,7 +156,8 @@ def read_numbered(position: Position, fetch: Fetch, first: int) -> Flow[Part]:
 
 
 def _moved(position: Position, part: Part, fetch: Fetch, first: int) -> Flow[Part]:
-    """Returns a part of a list that has moved. If there may be a gap before it: the first part."""
+    """Returns a part of a list that has moved, or the first part again if records between this part
+    and the one before it may have been skipped."""
     if not position.meets(part):
         restarted = position.restarted()
         return restarted.continued((yield from fetch(first)))

@@ -105,7 +105,7 @@ class RememberedCall:
         before: the guest before the call. None if the records were not read.
         final: the monotonic time in seconds after which a lookup that finds nothing is conclusive.
         answered: whether the service answered with a success status.
-        preparation: how far the invitation is; None if the call has prepared nothing.
+        preparation: the progress of the invitation; None if the call has prepared nothing.
         is_unknown: whether the last lookup could not tell if an email was sent.
     """
 
