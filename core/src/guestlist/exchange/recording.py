@@ -60,8 +60,8 @@ class Entry(Protocol):
         """Records that a request that may change something is about to leave.
 
         Args:
-            preparation: the progress of the invitation after the request has left; None if nothing was
-                prepared.
+            preparation: the progress of the invitation after the request has left; None if nothing
+                was prepared.
 
         Raises:
             GuestlistError: it cannot be recorded, or another process has taken the order. The
