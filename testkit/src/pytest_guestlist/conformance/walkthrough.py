@@ -21,7 +21,7 @@ from guestlist.exchange.drive import Driver
 from guestlist.exchange.policy import run
 from guestlist.exchange.step import Failure, Outgoing
 from guestlist.models import Invitation, Member, Role
-from guestlist.provider import Effect, Provider, Request, Response
+from guestlist.provider import Provider, Request, Response
 from pytest_guestlist.clock import VirtualClock
 from pytest_guestlist.conformance.backend import Skipped
 from pytest_guestlist.conformance.clients import PATIENT, keep_token, spy_on
@@ -321,8 +321,3 @@ def _emails(harness: Harness, name: str) -> int:
         return harness.backend.emails(harness.address(name))
     except Skipped:
         return -1
-
-
-def changing_requests(sample: Sample) -> list[int]:
-    """Returns the indexes of the requests that change something."""
-    return [n for n, one in enumerate(sample.requests) if one.effect is not Effect.READ]
