@@ -14,7 +14,7 @@ import pytest
 from tests.core.cli.program import Program
 
 from guestlist.cli import main
-from guestlist.cli.document import Document
+from guestlist.cli.document import document_model
 from guestlist.sandbox import Sandbox
 from guestlist.sandbox.services import service_classes
 
@@ -32,7 +32,7 @@ class Run:
     @property
     def document(self) -> dict[str, Any]:
         """The JSON document, checked against the schema."""
-        Document.model_validate_json(self.out)
+        document_model().model_validate_json(self.out)
         found: dict[str, Any] = json.loads(self.out)
         assert found["exit_code"] == self.code
         assert found["ok"] is (self.code == 0)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from guestlist.cli.document import error_row, schema
+from guestlist.cli.document import error_row, json_schema
 from guestlist.errors import GuestlistError
 from guestlist.sandbox import Sandbox
 
@@ -37,7 +37,9 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 
 def test_the_committed_schema_is_what_the_code_says() -> None:
     committed = (DOCS / "cli-schema.json").read_text(encoding="utf-8")
-    assert committed == schema(), "run: python -m guestlist.cli.document > docs/cli-schema.json"
+    assert committed == json_schema(), (
+        "run: python -m guestlist.cli.document > docs/cli-schema.json"
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from guestlist.cli.document import AnyRow
+from pydantic import BaseModel
+
 from guestlist.cli.exit_codes import Interrupted
 from guestlist.cli.session import Session
 from guestlist.cli.text import comma_list, quantity
@@ -25,7 +26,7 @@ class Task(NamedTuple):
     who: str = ""
 
 
-Work = Callable[[Task], Iterable[AnyRow]]
+Work = Callable[[Task], Iterable[BaseModel]]
 
 
 def tasks_of(accounts: Sequence[str], people: Sequence[str] = ("",)) -> list[Task]:
@@ -76,7 +77,7 @@ class _Batch:
         changes: bool,
         resumable: bool,
     ) -> None:
-        self.outcomes: dict[Task, list[AnyRow] | GuestlistError] = {}
+        self.outcomes: dict[Task, list[BaseModel] | GuestlistError] = {}
         self._session = session
         self._tasks = tasks
         self._work = work

@@ -6,10 +6,13 @@ Its schema is docs/cli-schema.json, written by `python -m guestlist.cli.document
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from functools import cache, reduce
+from operator import or_
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, create_model
 from pydantic_core import to_jsonable_python
 
 from guestlist.changes import Change
@@ -43,60 +46,6 @@ class Row(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
-class GuestRow(Guest, defer_build=True):
-    """A person's state in an account: result of `status` and `wait`."""
-
-    type: Literal["guest"] = "guest"
-
-
-class InviteRow(InviteResult, defer_build=True):
-    """The result of `invite` or `resend`."""
-
-    type: Literal["invite"] = "invite"
-
-
-class RevokeRow(RevokeResult, defer_build=True):
-    """The result of `revoke`."""
-
-    type: Literal["revoke"] = "revoke"
-
-
-class RemoveRow(RemoveResult, defer_build=True):
-    """The result of `remove`."""
-
-    type: Literal["remove"] = "remove"
-
-
-class OnboardRow(OnboardResult, defer_build=True):
-    """The result of `onboard`."""
-
-    type: Literal["onboard"] = "onboard"
-
-
-class OffboardRow(OffboardResult, defer_build=True):
-    """The result of `offboard` for one person."""
-
-    type: Literal["offboard"] = "offboard"
-
-
-class RoleChangeRow(RoleResult, defer_build=True):
-    """The result of `assign-role` or `unassign-role`."""
-
-    type: Literal["role_change"] = "role_change"
-
-
-class AccessRow(Access, defer_build=True):
-    """A person's effective access."""
-
-    type: Literal["access"] = "access"
-
-
-class OwnAccessRow(OwnAccess, defer_build=True):
-    """The effective access of the owner of an account's API key, as `own-access` shows it."""
-
-    type: Literal["own_access"] = "own_access"
-
-
 class InvitationRow(Invitation, defer_build=True):
     """An invitation in the result of `invitations`."""
 
@@ -116,30 +65,6 @@ class RoleRow(Role, defer_build=True):
 
     type: Literal["role"] = "role"
     account: str
-
-
-class PersonRow(Person, defer_build=True):
-    """A person in the result of `who`, with the state in each account."""
-
-    type: Literal["person"] = "person"
-
-
-class FindingRow(Finding, defer_build=True):
-    """A finding of `audit`."""
-
-    type: Literal["finding"] = "finding"
-
-
-class UncheckedRow(Unchecked, defer_build=True):
-    """Something that `audit` could not check in an account."""
-
-    type: Literal["unchecked"] = "unchecked"
-
-
-class ChangeRow(Change, defer_build=True):
-    """A change in the result of `plan`, or in the plan that `apply` made."""
-
-    type: Literal["change"] = "change"
 
 
 class PlanRow(Row):
@@ -169,12 +94,6 @@ class RunRow(Row):
     """Number of orders with an unknown outcome."""
     left: int
     emails: int
-
-
-class OrderRow(LogLine, defer_build=True):
-    """An order in the result of `log`."""
-
-    type: Literal["order"] = "order"
 
 
 class ForgottenRow(Row):
@@ -352,38 +271,49 @@ class StepRow(Row):
     as_expected: bool
 
 
-AnyRow = (
-    GuestRow
-    | InviteRow
-    | RevokeRow
-    | RemoveRow
-    | OnboardRow
-    | OffboardRow
-    | RoleChangeRow
-    | AccessRow
-    | OwnAccessRow
-    | InvitationRow
-    | MemberRow
-    | RoleRow
-    | PersonRow
-    | FindingRow
-    | UncheckedRow
-    | ChangeRow
-    | PlanRow
-    | RunRow
-    | OrderRow
-    | ForgottenRow
-    | PulledRow
-    | AccountRow
-    | ProviderRow
-    | FileRow
-    | ServiceRow
-    | MailboxRow
-    | ConsoleRow
-    | TokenRow
-    | SwitchRow
-    | StepRow
+ROWS = (
+    InvitationRow,
+    MemberRow,
+    RoleRow,
+    PlanRow,
+    RunRow,
+    ForgottenRow,
+    PulledRow,
+    AccountRow,
+    ProviderRow,
+    FileRow,
+    ServiceRow,
+    MailboxRow,
+    ConsoleRow,
+    TokenRow,
+    SwitchRow,
+    StepRow,
 )
+"""The rows that have a class of their own."""
+
+MODELS: dict[str, tuple[type[BaseModel], str]] = {
+    "guest": (Guest, "A person's state in an account: result of `status` and `wait`."),
+    "invite": (InviteResult, "The result of `invite` or `resend`."),
+    "revoke": (RevokeResult, "The result of `revoke`."),
+    "remove": (RemoveResult, "The result of `remove`."),
+    "onboard": (OnboardResult, "The result of `onboard`."),
+    "offboard": (OffboardResult, "The result of `offboard` for one person."),
+    "role_change": (RoleResult, "The result of `assign-role` or `unassign-role`."),
+    "access": (Access, "A person's effective access."),
+    "own_access": (
+        OwnAccess,
+        "The effective access of the owner of an account's API key, as `own-access` shows it.",
+    ),
+    "person": (Person, "A person in the result of `who`, with the state in each account."),
+    "finding": (Finding, "A finding of `audit`."),
+    "unchecked": (Unchecked, "Something that `audit` could not check in an account."),
+    "change": (Change, "A change in the result of `plan`, or in the plan that `apply` made."),
+    "order": (LogLine, "An order in the result of `log`."),
+}
+"""The models of the library that are rows as they are: by the value of `type`, with a
+description."""
+
+_TYPES = {model: name for name, (model, _) in MODELS.items()}
 
 
 class ErrorRow(Row):
@@ -424,13 +354,38 @@ class Document(BaseModel):
     ok: bool
     """Whether the exit code is 0."""
     exit_code: int
-    results: list[Annotated[AnyRow, Field(discriminator="type")]]
+    results: list[Any]
     errors: list[ErrorRow]
 
-    def text(self, *, show_secrets: bool) -> str:
-        """Returns the document as JSON. Masks links and keys unless `show_secrets` is set."""
-        plain = _unwrapped(self.model_dump(), show_secrets)
-        return json.dumps(to_jsonable_python(plain), indent=2)
+
+def document_text(
+    command: str | None,
+    results: Iterable[BaseModel],
+    errors: Iterable[GuestlistError],
+    *,
+    code: int,
+    show_secrets: bool,
+) -> str:
+    """Returns the document as JSON. Masks links and keys unless `show_secrets` is set.
+
+    Args:
+        code: the exit code of the command.
+    """
+    document = Document.model_construct(
+        command=command,
+        ok=code == 0,
+        exit_code=code,
+        results=[_row(one) for one in results],
+        errors=[error_row(error) for error in errors],
+    )
+    plain = _unwrapped(document.model_dump(), show_secrets)
+    return json.dumps(to_jsonable_python(plain), indent=2)
+
+
+def _row(result: BaseModel) -> dict[str, Any]:
+    """Returns a result as a dictionary with its `type`."""
+    name = _TYPES.get(type(result))
+    return result.model_dump() | ({"type": name} if name else {})
 
 
 def error_row(error: GuestlistError) -> ErrorRow:
@@ -451,11 +406,25 @@ def _unwrapped(value: Any, show_secrets: bool) -> Any:
     return sorted(value) if isinstance(value, frozenset) else value
 
 
-def schema() -> str:
+@cache
+def document_model() -> type[Document]:
+    """Returns the model of the document with every kind of row. Printing needs no such model, and
+    making it takes a while."""
+    rows: list[Any] = []
+    for name, (model, text) in MODELS.items():
+        title, constant = f"{name.title().replace('_', '')}Row", cast(Any, Literal[name])
+        rows.append(create_model(title, __base__=model, __doc__=text, type=(constant, name)))
+    row: Any = Annotated[reduce(or_, [*rows, *ROWS]), Field(discriminator="type")]
+    return create_model(
+        "Document", __base__=Document, __doc__=Document.__doc__, results=(list[row], ...)
+    )
+
+
+def json_schema() -> str:
     """Returns the JSON Schema of the document."""
-    described = Document.model_json_schema(mode="serialization")
+    described = document_model().model_json_schema(mode="serialization")
     return json.dumps({"$schema": SCHEMA, **described}, indent=2) + "\n"
 
 
 if __name__ == "__main__":
-    print(schema(), end="")
+    print(json_schema(), end="")

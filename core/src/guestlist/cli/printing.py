@@ -16,7 +16,7 @@ from guestlist.cli.text import printable
 from guestlist.errors import GuestlistError
 
 if TYPE_CHECKING:
-    from guestlist.cli.document import AnyRow
+    from pydantic import BaseModel
 
 COLORS = {"error": "31", "warning": "33", "interrupted": "33", "declined": "33", "hint": "2"}
 """ANSI color codes of the word before the colon."""
@@ -59,7 +59,7 @@ def print_errors(errors: Sequence[GuestlistError], *, debug: bool = False) -> No
 
 def print_document(
     command: str | None,
-    results: Sequence[AnyRow],
+    results: Sequence[BaseModel],
     errors: Sequence[GuestlistError],
     *,
     code: int,
@@ -70,16 +70,10 @@ def print_document(
     Args:
         code: the exit code of the command.
     """
-    from guestlist.cli.document import Document, error_row
+    from guestlist.cli.document import document_text
 
-    document = Document.model_construct(
-        command=command,
-        ok=code == 0,
-        exit_code=code,
-        results=list(results),
-        errors=[error_row(error) for error in errors],
-    )
-    print(document.text(show_secrets=show_secrets), flush=True)
+    text = document_text(command, results, errors, code=code, show_secrets=show_secrets)
+    print(text, flush=True)
 
 
 def report_usage(error: GuestlistError, words: Sequence[str]) -> int:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from guestlist.changes import Action, Change
+from guestlist.changes import Action
 from guestlist.cli.changes import (
     MAX_CHANGES_ON_TERMINAL,
     markdown_block,
@@ -16,7 +16,7 @@ from guestlist.cli.changes import (
     show_notes,
     totals_text,
 )
-from guestlist.cli.document import ChangeRow, PlanRow, RunRow
+from guestlist.cli.document import PlanRow, RunRow
 from guestlist.cli.flags import with_flags
 from guestlist.cli.printing import print_message
 from guestlist.cli.run_display import ProgressBars, show_orders, show_tallies
@@ -140,7 +140,9 @@ class RunReporter:
         if session.screen is None:
             for number, change in enumerate(plan.changes()):
                 if number < MAX_CHANGES_IN_JSON:
-                    session.results.append(_change_row(change))
+                    session.results.append(
+                        change.model_copy(update={"reason": with_flags(change.reason)})
+                    )
             session.results.append(
                 PlanRow(
                     counts=_plain(plan.summary.counts),
@@ -227,11 +229,6 @@ def _period(seconds: float) -> str:
 
 def _plain(counts: Mapping[str, Mapping[Any, int]]) -> dict[str, dict[str, int]]:
     return {account: dict(counted) for account, counted in counts.items()}
-
-
-def _change_row(change: Change) -> ChangeRow:
-    values = {**dict(change), "reason": with_flags(change.reason)}
-    return ChangeRow.model_construct(**values)
 
 
 def _run_row(tally: Tally) -> RunRow:

@@ -26,7 +26,8 @@ from guestlist.running_sandbox import sandbox_url
 from guestlist.verbs.accounts import HOW_TO_CONFIGURE
 
 if TYPE_CHECKING:
-    from guestlist.cli.document import AnyRow
+    from pydantic import BaseModel
+
     from guestlist.cli.screen import Screen
     from guestlist.ledger import Ledger
 
@@ -49,7 +50,7 @@ class Session:
         self.arguments = arguments
         if arguments.command not in WITHOUT_SANDBOX:
             arguments.sandbox = arguments.sandbox or sandbox_url()
-        self.results: list[AnyRow] = []
+        self.results: list[BaseModel] = []
         self.errors: list[GuestlistError] = []
         self.printed = False
         self.exit_code: int | None = None

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from guestlist.cli.document import AnyRow
+from pydantic import BaseModel
+
 from guestlist.cli.formatting import RecordFormatter
 from guestlist.cli.role_labels import RoleLabels
 from guestlist.cli.session import Session
 from guestlist.cli.tables import Tables
 
 
-def show_rows(session: Session, rows: Sequence[AnyRow]) -> None:
+def show_rows(session: Session, rows: Sequence[BaseModel]) -> None:
     """Prints the rows, unless the command prints JSON."""
     if session.screen is None:
         return

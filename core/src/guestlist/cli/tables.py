@@ -6,25 +6,15 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import Any, TypeVar
 
+from pydantic import BaseModel
+
 from guestlist.cli import screen
 from guestlist.cli.capability_table import lifetime, members_have
 from guestlist.cli.document import (
-    AccessRow,
     AccountRow,
-    AnyRow,
-    FindingRow,
-    GuestRow,
     InvitationRow,
-    InviteRow,
     MemberRow,
-    OffboardRow,
-    OnboardRow,
-    OrderRow,
-    OwnAccessRow,
     ProviderRow,
-    RemoveRow,
-    RevokeRow,
-    RoleChangeRow,
     RoleRow,
     TokenRow,
 )
@@ -32,17 +22,26 @@ from guestlist.cli.formatting import RecordFormatter, basis_text, grant_path
 from guestlist.cli.printing import print_message
 from guestlist.cli.screen import Cell, Column, Screen, Text
 from guestlist.cli.text import printable, spaced, yes_or_no
-from guestlist.ledger.line import LineState
+from guestlist.ledger.line import LineState, LogLine
 from guestlist.models import (
+    Access,
     AccountOffboarding,
     Guest,
     Invitation,
+    InviteResult,
     Member,
     MemberState,
+    OffboardResult,
+    OnboardResult,
+    OwnAccess,
+    RemoveResult,
     Result,
+    RevokeResult,
     Role,
+    RoleResult,
     State,
 )
+from guestlist.runs.findings import Finding
 from guestlist.verbs.states import state_word
 
 WHO = Column("Guest", whole=True)
@@ -60,20 +59,20 @@ SENT = ("sent", "not sent", "unknown")
 R = TypeVar("R")
 
 TABLES: dict[type, str] = {
-    GuestRow: "guests",
-    InviteRow: "invites",
-    RevokeRow: "withdrawals",
-    RemoveRow: "withdrawals",
-    OnboardRow: "onboardings",
-    OffboardRow: "offboardings",
-    RoleChangeRow: "role_changes",
-    AccessRow: "access",
-    OwnAccessRow: "own_access",
+    Guest: "guests",
+    InviteResult: "invites",
+    RevokeResult: "withdrawals",
+    RemoveResult: "withdrawals",
+    OnboardResult: "onboardings",
+    OffboardResult: "offboardings",
+    RoleResult: "role_changes",
+    Access: "access",
+    OwnAccess: "own_access",
     InvitationRow: "invitations",
     MemberRow: "members",
     RoleRow: "roles",
-    FindingRow: "findings",
-    OrderRow: "orders",
+    Finding: "findings",
+    LogLine: "orders",
     AccountRow: "accounts",
     TokenRow: "tokens",
     ProviderRow: "providers",
@@ -110,12 +109,12 @@ class Tables:
         self._details = details
         self._indent = indent
 
-    def show(self, rows: Sequence[AnyRow]) -> None:
+    def show(self, rows: Sequence[BaseModel]) -> None:
         """Prints each kind of row in a table of its own."""
         for kind, of_kind in groupby(rows, type):
             getattr(self, TABLES[kind])(list(of_kind))
 
-    def guests(self, rows: Sequence[GuestRow]) -> None:
+    def guests(self, rows: Sequence[Guest]) -> None:
         """Prints the state of people."""
         self._list(
             rows,
@@ -131,7 +130,7 @@ class Tables:
         for row in rows:
             self._remark(row)
 
-    def _remark(self, row: GuestRow) -> None:
+    def _remark(self, row: Guest) -> None:
         """Prints what the columns do not show: other open invitations, and doubts."""
         counting = None if row.state is State.ACCEPTED else row.invitation
         others = [one for one in row.invitations if one != counting]
@@ -158,7 +157,7 @@ class Tables:
             shown = Text("suspended", "yellow")
         return shown
 
-    def invites(self, rows: Sequence[InviteRow]) -> None:
+    def invites(self, rows: Sequence[InviteResult]) -> None:
         """Prints the results of `invite` and `resend`."""
         self._list(
             rows,
@@ -173,7 +172,7 @@ class Tables:
         )
         self._warn(rows)
 
-    def withdrawals(self, rows: Sequence[RevokeRow] | Sequence[RemoveRow]) -> None:
+    def withdrawals(self, rows: Sequence[RevokeResult] | Sequence[RemoveResult]) -> None:
         """Prints the results of `revoke` and `remove`."""
         self._list(
             rows,
@@ -186,7 +185,7 @@ class Tables:
         )
         self._warn(rows)
 
-    def onboardings(self, rows: Sequence[OnboardRow]) -> None:
+    def onboardings(self, rows: Sequence[OnboardResult]) -> None:
         """Prints the results of `onboard`."""
         self._list(
             rows,
@@ -202,7 +201,7 @@ class Tables:
             if row.access:
                 self._explain(row.guest.account, row.access.explanation, row.guest.label)
 
-    def offboardings(self, rows: Sequence[OffboardRow]) -> None:
+    def offboardings(self, rows: Sequence[OffboardResult]) -> None:
         """Prints the results of `offboard`."""
         found = [(row.person.label, one) for row in rows for one in row.accounts]
         self._list(
@@ -225,7 +224,7 @@ class Tables:
         parts += (f"deferred role {role}" for role in done.deferred)
         return ", ".join(parts)
 
-    def role_changes(self, rows: Sequence[RoleChangeRow]) -> None:
+    def role_changes(self, rows: Sequence[RoleResult]) -> None:
         """Prints the results of `assign-role` and `unassign-role`."""
         self._list(
             rows,
@@ -236,7 +235,7 @@ class Tables:
         )
         self._warn(rows)
 
-    def access(self, rows: Sequence[AccessRow]) -> None:
+    def access(self, rows: Sequence[Access]) -> None:
         """Prints the effective access of people, with an explanation if there is none."""
         self._list(
             [(row.guest, *grant) for row in rows for grant in _grants(row)],
@@ -250,7 +249,7 @@ class Tables:
             self._explain(row.guest.account, row.explanation, row.guest.label)
             self._note_hidden_suspension(row.guest)
 
-    def own_access(self, rows: Sequence[OwnAccessRow]) -> None:
+    def own_access(self, rows: Sequence[OwnAccess]) -> None:
         """Prints the effective access of the owners of API keys."""
         self._list(
             [(row.account, *grant) for row in rows for grant in _grants(row)],
@@ -309,7 +308,7 @@ class Tables:
             (ID, lambda row: row.id),
         )
 
-    def findings(self, rows: Sequence[FindingRow]) -> None:
+    def findings(self, rows: Sequence[Finding]) -> None:
         """Prints the findings of an audit."""
         self._list(
             rows,
@@ -319,7 +318,7 @@ class Tables:
             (Column("Detail", yields=True), lambda row: row.detail),
         )
 
-    def orders(self, rows: Sequence[OrderRow]) -> None:
+    def orders(self, rows: Sequence[LogLine]) -> None:
         """Prints orders of the ledger and their outcomes. With details, also their history."""
         if self._details and self._screen.for_programs:
             self._events(rows)
@@ -347,7 +346,7 @@ class Tables:
             *([(Column("History"), self._history)] if self._details else []),
         )
 
-    def _events(self, rows: Sequence[OrderRow]) -> None:
+    def _events(self, rows: Sequence[LogLine]) -> None:
         """Prints each event of the orders on a line of its own."""
         self._list(
             [(row, entry) for row in rows for entry in row.entries],
@@ -366,7 +365,7 @@ class Tables:
             (Column("Note"), lambda one: one[0].note or ""),
         )
 
-    def _history(self, row: OrderRow) -> Text:
+    def _history(self, row: LogLine) -> Text:
         lines = [
             f"{self._format.time(entry.at)} {spaced(entry.what)}"
             + (f": {entry.detail}" if entry.detail else "")
@@ -479,11 +478,11 @@ def _token_state(row: TokenRow) -> Text:
     return Text("expired" if row.revoked_at is None else "revoked", "red")
 
 
-def _of_order(row: OrderRow) -> str:
+def _of_order(row: LogLine) -> str:
     return ", ".join((*row.roles, *(f"{role} (deferred)" for role in row.deferred)))
 
 
-def _origin(row: OrderRow) -> str:
+def _origin(row: LogLine) -> str:
     """Returns who asked for an order, where and why, as far as the ledger knows it."""
     where = [
         *([f"by {row.actor}"] if row.actor else []),
@@ -493,7 +492,7 @@ def _origin(row: OrderRow) -> str:
     return " ".join(where) + (f" ({row.note})" if row.note else "")
 
 
-def _result(row: OrderRow) -> Text:
+def _result(row: LogLine) -> Text:
     state = screen.state(row.state)
     if (
         row.state in (LineState.DONE, LineState.DROPPED) and row.outcome
@@ -502,7 +501,7 @@ def _result(row: OrderRow) -> Text:
     return Text().append_text(state).append(f": {printable(row.detail)}" if row.detail else "")
 
 
-def _grants(row: AccessRow | OwnAccessRow) -> list[tuple[str, str, str]]:
+def _grants(row: Access | OwnAccess) -> list[tuple[str, str, str]]:
     return [
         (grant.role.label, grant_path(grant), _description(grant.role)) for grant in row.grants
     ] or [("nothing", "", "")]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from guestlist.cli.document import FindingRow, UncheckedRow
 from guestlist.cli.exit_codes import FOUND
 from guestlist.cli.exports import check_format, print_export
 from guestlist.cli.opened_roster import configured_accounts, roster_path, with_timeout
@@ -41,10 +40,10 @@ def run_audit(session: Session) -> None:
         )
     session.status.pause()
     session.errors += result.errors.values()
-    session.results += (FindingRow.model_construct(**dict(one)) for one in result.findings)
+    session.results += result.findings
     print_export(session, COLUMNS, map(_cells, result.findings))
     if given.json:
-        session.results += (UncheckedRow.model_construct(**dict(one)) for one in result.unchecked)
+        session.results += result.unchecked
     else:
         _warn(result.unchecked)
     if result.of(given.fail_on):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from guestlist.cli.document import GuestRow, StepRow
+from guestlist.cli.document import StepRow
 from guestlist.cli.formatting import RecordFormatter, basis_text, grant_path
 from guestlist.cli.role_labels import RoleLabels
 from guestlist.cli.session import Session
@@ -134,10 +134,7 @@ class DemoRunner:
 
     def close(self, people: Iterable[tuple[str, str]]) -> None:
         """Prints the state of all people and the number of steps."""
-        rows = [
-            GuestRow.model_construct(**dict(self._guests.status(email, account=account)))
-            for email, account in people
-        ]
+        rows = [self._guests.status(email, account=account) for email, account in people]
         steps = len(self._session.results)
         self._session.results.extend(rows)
         if self._screen is None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from pydantic import BaseModel
+
 from guestlist.cli.batch import Task, run_each, tasks_of
-from guestlist.cli.document import AccountRow, AnyRow, InvitationRow, MemberRow, RoleRow
+from guestlist.cli.document import AccountRow, InvitationRow, MemberRow, RoleRow
 from guestlist.cli.session import Session
 from guestlist.errors import GuestlistError, ServiceTrouble
 
@@ -13,7 +15,7 @@ from guestlist.errors import GuestlistError, ServiceTrouble
 def run_invitations(session: Session) -> None:
     """`invitations`: lists invitations."""
 
-    def invitations(task: Task) -> Iterator[AnyRow]:
+    def invitations(task: Task) -> Iterator[BaseModel]:
         found = session.guests.invitations(state=session.arguments.state, account=task.account)
         for one in found:
             yield InvitationRow.model_construct(**dict(one), account=task.account)
@@ -24,7 +26,7 @@ def run_invitations(session: Session) -> None:
 def run_members(session: Session) -> None:
     """`members`: lists members."""
 
-    def members(task: Task) -> Iterator[AnyRow]:
+    def members(task: Task) -> Iterator[BaseModel]:
         for one in session.guests.members(account=task.account):
             yield MemberRow.model_construct(**dict(one), account=task.account)
 
@@ -36,7 +38,7 @@ def run_roles(session: Session) -> None:
 
     kind = session.arguments.kind
 
-    def roles(task: Task) -> Iterator[AnyRow]:
+    def roles(task: Task) -> Iterator[BaseModel]:
         for one in session.guests.roles(kind=kind, account=task.account):
             yield RoleRow.model_construct(**dict(one), account=task.account)
 
@@ -51,7 +53,7 @@ def run_check(session: Session) -> None:
     """`check`: lists the accounts and checks their keys."""
     refusals: dict[str, GuestlistError] = {}
 
-    def check(task: Task) -> Iterator[AnyRow]:
+    def check(task: Task) -> Iterator[BaseModel]:
         provider = session.guests.accounts[task.account]
         organization = ""
         refused: GuestlistError | None = None
@@ -73,5 +75,5 @@ def run_check(session: Session) -> None:
     session.errors += [refusals[name] for name in sorted(refusals)]
 
 
-def _read_each(session: Session, work: Callable[[Task], Iterator[AnyRow]]) -> None:
+def _read_each(session: Session, work: Callable[[Task], Iterator[BaseModel]]) -> None:
     run_each(session, tasks_of(session.accounts(every=True)), work, changes=False)

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from guestlist.cli.document import OrderRow
 from guestlist.cli.parser import UsageError
 from guestlist.cli.printing import print_message
 from guestlist.cli.session import Session
@@ -36,9 +35,9 @@ def run_log(session: Session) -> None:
         sys.stdout.flush()
         session.printed = True
     elif session.screen is None:
-        session.results += map(_row, _lines(store, search, given.last))
+        session.results += _lines(store, search, given.last)
     else:
-        session.results += map(_row, _lines(store, search, given.last or MAX_ORDERS_IN_TABLE))
+        session.results += _lines(store, search, given.last or MAX_ORDERS_IN_TABLE)
         if given.last is None:
             _hint_at_older_orders(store, search)
 
@@ -60,10 +59,6 @@ def _hint_at_older_orders(store: Store, search: Search) -> None:
             "hint",
             f"{quantity(rest, 'older order')} not shown; use --last 1000 or --export to see more",
         )
-
-
-def _row(line: LogLine) -> OrderRow:
-    return OrderRow.model_construct(**dict(line))
 
 
 def _search(session: Session) -> Search:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from guestlist.cli.confirmation import confirm
-from guestlist.cli.document import OffboardRow
 from guestlist.cli.exit_codes import Interrupted
 from guestlist.cli.printing import print_message
 from guestlist.cli.session import Session
@@ -31,7 +30,7 @@ def run_offboard(session: Session) -> None:
         results = _offboard(session, people, accounts, dry_run=given.dry_run or asks)
         if asks and any(map(_found, results)):
             session.status.pause()
-            show_rows(session, list(map(_row, results)))
+            show_rows(session, results)
             confirm("Take this away?", yes=False)
             results = _offboard(session, people, accounts, dry_run=False)
     except KeyboardInterrupt:
@@ -39,7 +38,7 @@ def run_offboard(session: Session) -> None:
         error.happened = None
         session.errors.append(error)
         return
-    session.results += map(_row, results)
+    session.results += results
     session.errors += (error for one in results for error in _remaining(one))
     if roster is not None:
         _warn_about_roster(session, roster, results)
@@ -69,10 +68,6 @@ def _offboard(
 
     show()
     return session.guests.offboard(people, account=accounts, dry_run=dry_run, on_result=show)
-
-
-def _row(result: OffboardResult) -> OffboardRow:
-    return OffboardRow.model_construct(**dict(result))
 
 
 def _found(result: OffboardResult) -> bool:

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from pydantic import BaseModel
+
 from guestlist.address import read_email
 from guestlist.cli.batch import Task, run_each, tasks_of
-from guestlist.cli.document import (
-    AccessRow,
-    AnyRow,
-    GuestRow,
-    InviteRow,
-    OnboardRow,
-    OwnAccessRow,
-    RemoveRow,
-    RevokeRow,
-    RoleChangeRow,
-)
 from guestlist.cli.parser import UsageError
 from guestlist.cli.session import Session
 from guestlist.errors import Conflict, InvalidArgument
-from guestlist.models import Guest, InviteResult, RoleResult, State
+from guestlist.models import RoleResult, State
 
 
 def run_invite(session: Session) -> None:
@@ -29,8 +20,8 @@ def run_invite(session: Session) -> None:
     options = _options(session)
     _check_login(session)
 
-    def invite(task: Task) -> Iterator[AnyRow]:
-        result = session.guests.invite(
+    def invite(task: Task) -> Iterator[BaseModel]:
+        yield session.guests.invite(
             task.who,
             login=given.login,
             role=given.role,
@@ -40,7 +31,6 @@ def run_invite(session: Session) -> None:
             options=options,
             account=task.account,
         )
-        yield _invited(result)
 
     _change(session, invite, ids=False)
 
@@ -52,7 +42,7 @@ def run_onboard(session: Session) -> None:
     _check_login(session)
     longest = {} if given.timeout is None else {"timeout": given.timeout}
 
-    def onboard(task: Task) -> Iterator[AnyRow]:
+    def onboard(task: Task) -> Iterator[BaseModel]:
         done = session.guests.onboard(
             task.who,
             login=given.login,
@@ -62,7 +52,7 @@ def run_onboard(session: Session) -> None:
             account=task.account,
             **longest,
         )
-        yield OnboardRow.model_construct(**dict(done))
+        yield done
         if done.missing:
             missing = ", ".join(role.label for role in done.missing)
             session.errors.append(
@@ -121,8 +111,8 @@ def _options(session: Session) -> dict[str, str]:
 def run_resend(session: Session) -> None:
     """`resend`: sends the email of an invitation again."""
 
-    def resend(task: Task) -> Iterator[AnyRow]:
-        yield _invited(session.guests.resend(task.who, account=task.account))
+    def resend(task: Task) -> Iterator[BaseModel]:
+        yield session.guests.resend(task.who, account=task.account)
 
     _change(session, resend)
 
@@ -130,8 +120,8 @@ def run_resend(session: Session) -> None:
 def run_status(session: Session) -> None:
     """`status`: shows whether people are invited or members."""
 
-    def status(task: Task) -> Iterator[AnyRow]:
-        yield _guest(session.guests.status(task.who, account=task.account))
+    def status(task: Task) -> Iterator[BaseModel]:
+        yield session.guests.status(task.who, account=task.account)
 
     _read(session, status)
 
@@ -143,9 +133,8 @@ def run_wait(session: Session) -> None:
     longest = {} if given.timeout is None else {"timeout": given.timeout}
     states = given.until or [State.ACCEPTED]
 
-    def wait(task: Task) -> Iterator[AnyRow]:
-        found = session.guests.wait(task.who, until=states, account=task.account, **longest)
-        yield _guest(found)
+    def wait(task: Task) -> Iterator[BaseModel]:
+        yield session.guests.wait(task.who, until=states, account=task.account, **longest)
 
     accounts = session.accounts(every=False)
     _check_addresses(session, ids=True)
@@ -155,9 +144,8 @@ def run_wait(session: Session) -> None:
 def run_revoke(session: Session) -> None:
     """`revoke`: withdraws invitations."""
 
-    def revoke(task: Task) -> Iterator[AnyRow]:
-        result = session.guests.revoke(task.who, account=task.account)
-        yield RevokeRow.model_construct(**dict(result))
+    def revoke(task: Task) -> Iterator[BaseModel]:
+        yield session.guests.revoke(task.who, account=task.account)
 
     _change(session, revoke)
 
@@ -165,9 +153,8 @@ def run_revoke(session: Session) -> None:
 def run_remove(session: Session) -> None:
     """`remove`: removes members."""
 
-    def remove(task: Task) -> Iterator[AnyRow]:
-        result = session.guests.remove(task.who, account=task.account)
-        yield RemoveRow.model_construct(**dict(result))
+    def remove(task: Task) -> Iterator[BaseModel]:
+        yield session.guests.remove(task.who, account=task.account)
 
     _change(session, remove)
 
@@ -185,9 +172,8 @@ def run_unassign_role(session: Session) -> None:
 def run_access(session: Session) -> None:
     """`access`: shows the effective access of people."""
 
-    def access(task: Task) -> Iterator[AnyRow]:
-        found = session.guests.access(task.who, account=task.account)
-        yield AccessRow.model_construct(**dict(found))
+    def access(task: Task) -> Iterator[BaseModel]:
+        yield session.guests.access(task.who, account=task.account)
 
     _read(session, access)
 
@@ -195,23 +181,21 @@ def run_access(session: Session) -> None:
 def run_own_access(session: Session) -> None:
     """`own-access`: shows the effective access of the owners of the accounts' keys."""
 
-    def own_access(task: Task) -> Iterator[AnyRow]:
-        found = session.guests.own_access(account=task.account)
-        yield OwnAccessRow.model_construct(**dict(found))
+    def own_access(task: Task) -> Iterator[BaseModel]:
+        yield session.guests.own_access(account=task.account)
 
     run_each(session, tasks_of(session.accounts(every=True)), own_access, changes=False)
 
 
 def _change_roles(session: Session, verb: Callable[[], Callable[..., RoleResult]]) -> None:
-    def change(task: Task) -> Iterator[AnyRow]:
-        result = verb()(task.who, session.arguments.role, account=task.account)
-        yield RoleChangeRow.model_construct(**dict(result))
+    def change(task: Task) -> Iterator[BaseModel]:
+        yield verb()(task.who, session.arguments.role, account=task.account)
 
     _change(session, change)
 
 
 def _change(
-    session: Session, work: Callable[[Task], Iterator[AnyRow]], *, ids: bool = True
+    session: Session, work: Callable[[Task], Iterator[BaseModel]], *, ids: bool = True
 ) -> None:
     """Runs a verb that changes something, in one account only unless several are named.
 
@@ -223,17 +207,9 @@ def _change(
     run_each(session, tasks_of(accounts, session.arguments.who), work, changes=True)
 
 
-def _read(session: Session, work: Callable[[Task], Iterator[AnyRow]]) -> None:
+def _read(session: Session, work: Callable[[Task], Iterator[BaseModel]]) -> None:
     """Runs a verb that changes nothing, in all accounts. An id or a login belongs to one account:
     with these, there must be only one."""
     people = session.arguments.who
     accounts = session.accounts(every=all("@" in who[1:] for who in people))
     run_each(session, tasks_of(accounts, people), work, changes=False)
-
-
-def _guest(guest: Guest) -> GuestRow:
-    return GuestRow.model_construct(**dict(guest))
-
-
-def _invited(result: InviteResult) -> InviteRow:
-    return InviteRow.model_construct(**dict(result))

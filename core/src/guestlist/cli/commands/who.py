@@ -6,7 +6,6 @@ import string
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from guestlist.cli.document import PersonRow
 from guestlist.cli.exports import check_format, print_export
 from guestlist.cli.opened_roster import configured_accounts, with_timeout
 from guestlist.cli.run_reporter import account_progress
@@ -75,7 +74,7 @@ def run_who(session: Session) -> None:
                 if person.guests and (given.pattern is None or person.matches(given.pattern))
             ]
     session.errors += [*people.errors.values(), *people.problems]
-    session.results += [PersonRow.model_construct(**dict(person)) for person in found]
+    session.results += found
     matrix = [[_word(person, name, people) for name in people.accounts] for person in found]
     columns = ["person", *people.accounts]
     lines = [[person.label, *words] for person, words in zip(found, matrix, strict=True)]
