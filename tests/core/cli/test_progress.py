@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
+from guestlist.cli.run_display import ProgressBars
 from guestlist.cli.run_reporter import reading_callback
 from guestlist.cli.screen import Screen, _Console
 from guestlist.cli.session import Session
 from guestlist.cli.status_line import LINE_INTERVAL_SECONDS, StatusLine
 from guestlist.event import Event, EventName
+from guestlist.runs.tally import Tally
 from guestlist_aitronos import Aitronos
 from guestlist_betterauth import BetterAuth
 
@@ -158,3 +160,13 @@ def test_a_terminal_shows_a_pause_above_the_status(timers: list[Timer]) -> None:
     made.watch(PAUSE)
     made.status.pause()
     assert "cloud: HTTP 429: slow down [1/3], waiting until" in text.getvalue()
+
+
+def test_progress_bars_show_how_many_orders_failed() -> None:
+    shown, text = screen(terminal=True)
+    tally = Tally("cloud", left=2)
+    with ProgressBars(shown) as bars:
+        bars.follow({"cloud": tally})
+        tally.unknown = 1
+        bars.follow({"cloud": tally})
+    assert "1 unknown" in text.getvalue()

@@ -86,7 +86,7 @@ class ProgressBars:
                 self._bars[account],
                 completed=tally.ended,
                 total=total,
-                trouble=problem_counts(tally),
+                problems=problem_counts(tally),
             )
 
     def _limits(self, account: str) -> tuple[Limit, ...]:
