@@ -76,41 +76,40 @@ class Config:
     clock: Clock | None = None
 
 
-def find_config(
-    plugins: Plugins, *, path: Path | None = None, only: Collection[str] = ()
-) -> Config:
-    """Reads the accounts from a file, or from the environment if there is no file.
+def find_config(plugins: Plugins) -> Config:
+    """Reads the accounts from the file that `GUESTLIST_CONFIG` names, else from `guestlist.toml` in
+    the current folder, else from the environment.
+
+    Raises:
+        ConfigError: the file or the environment is invalid.
+    """
+    path = config_path()
+    return load_config(None if path is None else open_config(path), plugins)
+
+
+def load_config(file: TomlFile | None, plugins: Plugins, *, only: Collection[str] = ()) -> Config:
+    """Returns the configuration of a file, or of the environment. If `GUESTLIST_SANDBOX` is set,
+    the accounts use the running sandbox.
 
     Args:
-        path: the file. By default the one that `GUESTLIST_CONFIG` names, else `guestlist.toml` in
-            the current folder.
+        file: the file; None for the environment.
         only: the needed accounts; empty for all. Settings of other accounts are not read.
 
     Raises:
         UnknownAccount: an account of `only` does not exist.
-        ConfigError: the file or the environment is invalid.
-    """
-    path = path or config_path()
-    if path is None:
-        return from_environment(plugins, only=only)
-    return load_config(open_config(path), plugins, only=only)
-
-
-def load_config(file: TomlFile, plugins: Plugins, *, only: Collection[str] = ()) -> Config:
-    """Returns the configuration of a file. If `GUESTLIST_SANDBOX` is set, its accounts use the
-    running sandbox.
-
-    Args:
-        only: see `find_config`.
-
-    Raises:
-        ConfigError: the file is invalid, or no sandbox answers.
+        ConfigError: the file or the environment is invalid, or no sandbox answers.
     """
     url = sandbox_url()
     if url is None:
-        return read_config(file, plugins, only=only)
-    config = read_config(file, plugins, instead=sandbox_accounts(url, plugins), only=only)
-    return replace(config, clock=sandbox_clock(url))
+        return (
+            _from_environment(plugins, only)
+            if file is None
+            else read_config(file, plugins, only=only)
+        )
+    accounts, clock = sandbox_accounts(url, plugins), sandbox_clock(url)
+    if file is None:
+        return Config(accounts, source=f"the sandbox at {url}", clock=clock)
+    return replace(read_config(file, plugins, instead=accounts, only=only), clock=clock)
 
 
 def config_path(named: str | None = None) -> Path | None:
@@ -125,19 +124,13 @@ def config_path(named: str | None = None) -> Path | None:
     return Path(FILE) if Path(FILE).exists() else None
 
 
-def from_environment(plugins: Plugins, *, only: Collection[str] = ()) -> Config:
+def _from_environment(plugins: Plugins, only: Collection[str]) -> Config:
     """Returns an account for each provider whose required settings are all in the environment.
-
-    Args:
-        only: see `find_config`.
 
     Raises:
         ConfigError: a setting is invalid; or there is no account, because the environment has only
             some of the settings of a provider.
     """
-    if url := sandbox_url():
-        accounts = sandbox_accounts(url, plugins)
-        return Config(accounts, source=f"the sandbox at {url}", clock=sandbox_clock(url))
     accounts, providers = {}, plugins.providers
     begun = _begun(providers)
     if not only or not set(only) <= set(begun):  # the client reports unknown names
@@ -195,7 +188,7 @@ def read_config(
     Args:
         instead: providers of a sandbox, by provider name. The accounts use these instead of the
             real services, and no API key is read.
-        only: see `find_config`.
+        only: see `load_config`.
 
     Raises:
         UnknownAccount: an account of `only` does not exist.

@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import tempfile
 from contextlib import ExitStack
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from guestlist.cli.parser import DEFAULT_SANDBOX
 from guestlist.cli.printing import print_message
 from guestlist.cli.status_line import StatusLine
 from guestlist.cli.text import printable
 from guestlist.client import Guestlist
-from guestlist.config import Config, config_path, find_config, open_config, read_config
+from guestlist.config import Config, config_path, load_config, open_config, read_config
 from guestlist.errors import GuestlistError, UnknownAccount
 from guestlist.event import Event, EventName
 from guestlist.exchange.clock import Clock, SystemClock
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
     from guestlist.cli.screen import Screen
     from guestlist.ledger import Ledger
+    from guestlist.provider import Provider
+    from guestlist.tomlfile import TomlFile
 
 WITHOUT_SANDBOX = frozenset({"config", "demo", "sandbox"})
 """Commands that ignore `GUESTLIST_SANDBOX`: they start a sandbox, or handle the accounts' file."""
@@ -79,6 +83,10 @@ class Session:
         """The status line that shows what the command waits for."""
         return StatusLine(None if self.arguments.quiet else self.screen)
 
+    def close(self) -> None:
+        """Closes the clients, the ledger and the sandbox that the session has opened."""
+        self._closing.close()
+
     def end_status(self) -> None:
         """Removes the status line if there is one."""
         if "status" in vars(self):
@@ -86,26 +94,71 @@ class Session:
 
     @cached_property
     def guests(self) -> Guestlist:
-        """The client for the selected accounts.
+        """The client for the selected accounts of the accounts' file or of the environment.
 
         Raises:
             ConfigError: the configuration is invalid.
             SandboxError: no sandbox answers at the URL.
         """
-        given = self.arguments
+        path = config_path(self.arguments.config)
+        config = self.config(None if path is None else open_config(path))
+        return self.open_client(config, self._ledger())
+
+    def config(self, file: TomlFile | None, *, starts_sandbox: bool = False) -> Config:
+        """Returns the accounts that `--account` names, or all. With `--sandbox`, the providers of
+        the sandbox replace them. Also sets the clock.
+
+        Args:
+            file: the accounts' file; None for the environment or, with `--sandbox`, for an account
+                of each service.
+            starts_sandbox: start a sandbox for this command if none runs at the default URL.
+
+        Raises:
+            ConfigError: the configuration is invalid.
+            SandboxError: no sandbox answers at the URL.
+        """
         self.warn_about_plugins()
-        if given.sandbox:
-            guests = self._of_sandbox(given.sandbox)
-        else:
-            path = Path(given.config) if given.config else None
-            only = getattr(given, "account", ())
-            config = find_config(installed(), path=path, only=only)
+        only = getattr(self.arguments, "account", ())
+        if not self.arguments.sandbox:
+            config = load_config(file, installed(), only=only)
             self.clock = config.clock or self.clock
-            guests = client(self, config, self.clock, self._ledger())
-        self._closing.enter_context(guests)
-        is_budget = given.timeout and not getattr(given, "waits", False)
-        limit = given.timeout
-        return guests.with_budget(total=limit, waiting=limit) if is_budget else guests
+            return config
+        accounts = self._sandbox_accounts(starts_sandbox)
+        if file is None:
+            return Config(accounts)
+        return read_config(file, installed(), instead=accounts, only=only)
+
+    def client(
+        self, config: Config, ledger: Ledger | None = None, clock: Clock | None = None
+    ) -> Guestlist:
+        """Returns a new client, which reports its events to this session.
+
+        Args:
+            clock: a clock to use instead of the session's.
+        """
+        return Guestlist(
+            config.accounts,
+            allowed_domains=config.allowed_domains,
+            budget=config.budget,
+            watch=self.watch,
+            clock=clock or self.clock,
+            ledger=ledger,
+        )
+
+    def open_client(self, config: Config, ledger: Ledger | None = None) -> Guestlist:
+        """Returns a new client that is closed with the session. `--timeout` limits its calls."""
+        return self.with_timeout(self._closing.enter_context(self.client(config, ledger)))
+
+    def with_timeout(self, guests: Guestlist) -> Guestlist:
+        """Returns the client with calls limited to `--timeout`, unless the command itself waits so
+        long. A run then skips pauses of a service that are longer."""
+        limit = None if getattr(self.arguments, "waits", False) else self.arguments.timeout
+        return guests.with_budget(total=limit, waiting=limit) if limit else guests
+
+    def temporary_folder(self) -> Path:
+        """Returns a new folder that is deleted with the session."""
+        folder = tempfile.TemporaryDirectory(prefix="guestlist-")
+        return Path(self._closing.enter_context(folder))
 
     def warn_about_plugins(self) -> None:
         """Prints a warning for each plugin that cannot be loaded, because its policy is not
@@ -135,24 +188,31 @@ class Session:
 
         return configured_ledger(path)
 
-    def _of_sandbox(self, url: str) -> Guestlist:
-        """Returns a client for a running sandbox. Its accounts have the names of the configuration
-        file or, without a file, those of the services."""
-        from guestlist.sandbox.services import require_extra
+    def _sandbox_accounts(self, starts_sandbox: bool) -> dict[str, Provider]:
+        """Returns an account for each service of the sandbox, and uses the sandbox's clock."""
+        from guestlist.sandbox.services import require_extra, service_classes
 
         require_extra()
         from guestlist.running_sandbox import SandboxClock
         from guestlist.sandbox.connect import accounts_of
         from guestlist.sandbox.control import SandboxControl
+        from guestlist.sandbox.errors import SandboxError
 
-        control = self._closing.enter_context(SandboxControl(url))
+        control = self._closing.enter_context(SandboxControl(self.arguments.sandbox))
+        try:
+            accounts = accounts_of(control)
+        except SandboxError:
+            if not starts_sandbox or self.arguments.sandbox != DEFAULT_SANDBOX:
+                raise
+            from guestlist.sandbox.server import Sandbox
+
+            self.status.show("starting a sandbox")
+            sandbox = self._closing.enter_context(Sandbox(service_classes()))
+            self.arguments.sandbox = sandbox.url
+            control = self._closing.enter_context(SandboxControl(sandbox.url))
+            accounts = accounts_of(control)
         self.clock = SandboxClock(control.now)
-        accounts, path = accounts_of(control), config_path(self.arguments.config)
-        config = Config(accounts)
-        if path is not None:
-            only = getattr(self.arguments, "account", ())
-            config = read_config(open_config(path), installed(), instead=accounts, only=only)
-        return client(self, config, self.clock, self._ledger())
+        return accounts
 
     def ledger(self, *, create: bool, read_only: bool = False) -> Ledger:
         """Opens the selected ledger. It stays open until the command ends.
@@ -165,17 +225,25 @@ class Session:
             ConfigError: the location is invalid, or the extra `guestlist[ledger]` is not installed.
             LedgerError: the ledger cannot be opened.
         """
-        given = self.arguments
-        url = ledger_url(config_path(given.config), given.ledger, self._configured_ledger())
         return self._closing.enter_context(
             open_ledger(
-                url,
+                self.ledger_url,
                 create=create,
                 read_only=read_only,
                 clock=self.clock,
-                note=getattr(given, "note", None),
+                note=getattr(self.arguments, "note", None),
             )
         )
+
+    @property
+    def ledger_url(self) -> str:
+        """The URL of the selected ledger.
+
+        Raises:
+            ConfigError: the location is invalid.
+        """
+        given = self.arguments
+        return ledger_url(config_path(given.config), given.ledger, self._configured_ledger())
 
     @property
     def now(self) -> datetime:
@@ -221,20 +289,6 @@ class Session:
             self.screen.err.print(text, soft_wrap=True, style=style)
         else:
             print(text, file=sys.stderr)
-
-
-def client(
-    session: Session, config: Config, clock: Clock, ledger: Ledger | None = None
-) -> Guestlist:
-    """Returns a client for the configured accounts. It reports its events to the session."""
-    return Guestlist(
-        config.accounts,
-        allowed_domains=config.allowed_domains,
-        budget=config.budget,
-        watch=session.watch,
-        clock=clock,
-        ledger=ledger,
-    )
 
 
 def no_account_error() -> UnknownAccount:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 
 from guestlist.cli.exit_codes import FOUND
 from guestlist.cli.exports import check_format, print_export
-from guestlist.cli.opened_roster import configured_accounts, roster_path, with_timeout
+from guestlist.cli.opened_roster import roster_path
 from guestlist.cli.printing import print_message
 from guestlist.cli.run_reporter import account_progress
-from guestlist.cli.session import Session, client, no_account_error
+from guestlist.cli.session import Session, no_account_error
 from guestlist.cli.text import comma_list, spaced
 from guestlist.roster.file import read_roster
 from guestlist.runs.auditing import audit
@@ -24,20 +23,18 @@ def run_audit(session: Session) -> None:
     given = session.arguments
     check_format(session)
     roster = read_roster(roster_path(session), allow_empty=True)
-    with ExitStack() as closing:
-        config = configured_accounts(session, roster.toml, closing)
-        guests = closing.enter_context(client(session, config, session.clock))
-        if not guests.accounts:
-            raise no_account_error()
-        result = audit(
-            roster,
-            client=with_timeout(session, guests),
-            on_progress=account_progress(session.status, guests.accounts),
-            accounts=given.account,
-            allowed_domains=given.allowed_domain,
-            pending_days=given.pending_days,
-            quick=given.quick,
-        )
+    guests = session.open_client(session.config(roster.toml, starts_sandbox=True))
+    if not guests.accounts:
+        raise no_account_error()
+    result = audit(
+        roster,
+        client=guests,
+        on_progress=account_progress(session.status, guests.accounts),
+        accounts=given.account,
+        allowed_domains=given.allowed_domain,
+        pending_days=given.pending_days,
+        quick=given.quick,
+    )
     session.status.pause()
     session.errors += result.errors.values()
     session.results += result.findings

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import threading
 import time
 import webbrowser
@@ -17,23 +16,17 @@ from typing import TYPE_CHECKING
 
 from guestlist.cli.document import ConsoleRow
 from guestlist.cli.exit_codes import DONE
-from guestlist.cli.parser import DEFAULT_SANDBOX
 from guestlist.cli.printing import print_document
-from guestlist.cli.session import Session, client, no_account_error
+from guestlist.cli.session import Session, no_account_error
 from guestlist.client import Guestlist
-from guestlist.config import Config, config_path, find_config, load_config, open_config, read_config
+from guestlist.config import Config, config_path, open_config
 from guestlist.errors import ConfigError
-from guestlist.exchange.clock import SystemClock
-from guestlist.ledger.opening import open_ledger
-from guestlist.location import file_of, ledger_url
-from guestlist.plugins import installed
-from guestlist.roster.file import configured_ledger
+from guestlist.location import file_of
 from guestlist.runs.stop import Stop, StopClock
 
 if TYPE_CHECKING:
     from guestlist.cli.screen import Screen
     from guestlist.ledger.ledger import Ledger
-    from guestlist.sandbox.control import SandboxControl
 
 LAST_RECORDS_SECONDS = 0.8
 """How long requests to services may still take once the console answers no more."""
@@ -100,6 +93,7 @@ def run_console(session: Session) -> None:
         # A thread that still waits for a service finds everything closed, which is no bug.
         threading.excepthook = _ignore
     session.printed = True
+    session.close()
     _leave_hanging_threads(others)
 
 
@@ -125,80 +119,27 @@ def _leave_hanging_threads(others: set[threading.Thread]) -> None:
 
 
 def _open(session: Session, closing: ExitStack) -> Opened:
-    session.warn_about_plugins()
+    """Opens the accounts, the roster and the ledger. With a sandbox, the ledger is temporary unless
+    it is named, and the roster is temporary unless there is an accounts' file."""
     given = session.arguments
     path = config_path(given.config)
-    mailbox = ""
-    if given.sandbox:
-        control, mailbox = _sandbox(session, closing)
-        config, path, location = _imitated(session, control, path, closing)
-    elif path is not None:
-        config = load_config(open_config(path), installed())
-        location = ledger_url(path, given.ledger, configured_ledger(path))
-        session.clock = config.clock or SystemClock()
-    else:
-        config, location = find_config(installed()), ledger_url(None, given.ledger)
-        session.clock = config.clock or SystemClock()
+    config = session.config(None if path is None else open_config(path), starts_sandbox=True)
     if not config.accounts:
         raise no_account_error()
+    if given.sandbox:
+        folder = session.temporary_folder()
+        given.ledger = given.ledger or str(folder / "guestlist.db")
+        if path is None:
+            path = folder / "guestlist.toml"
+            path.write_text(_roster_text(config), encoding="utf-8")
+    ledger = None
+    file = file_of(session.ledger_url)
+    if not given.read_only or file is None or file.exists():
+        ledger = session.ledger(create=True, read_only=given.read_only)
     stop = Stop()
-    clock = StopClock(stop, session.clock)
-    ledger = _ledger(session, location, closing)
-    writes = None if given.read_only else ledger
-    guests = closing.enter_context(client(session, config, session.clock, writes))
-    return Opened(guests.with_clock(clock), ledger, path, stop, mailbox)
-
-
-def _ledger(session: Session, location: str, closing: ExitStack) -> Ledger | None:
-    read_only = session.arguments.read_only
-    file = file_of(location)
-    if read_only and file is not None and not file.exists():
-        return None
-    ledger = open_ledger(location, clock=session.clock, read_only=read_only)
-    return closing.enter_context(ledger)
-
-
-def _sandbox(session: Session, closing: ExitStack) -> tuple[SandboxControl, str]:
-    """Returns the control and the address of the sandbox. Starts one if none runs at the default
-    address."""
-    from guestlist.sandbox.services import require_extra, service_classes
-
-    require_extra()
-    from guestlist.sandbox.control import SandboxControl
-    from guestlist.sandbox.errors import SandboxError
-    from guestlist.sandbox.server import Sandbox
-
-    url = session.arguments.sandbox
-    control = closing.enter_context(SandboxControl(url))
-    try:
-        control.now()
-    except SandboxError:
-        if url != DEFAULT_SANDBOX:
-            raise
-        sandbox = closing.enter_context(Sandbox(service_classes()))
-        url = sandbox.url
-        control = closing.enter_context(SandboxControl(url))
-    return control, url
-
-
-def _imitated(
-    session: Session, control: SandboxControl, path: Path | None, closing: ExitStack
-) -> tuple[Config, Path, str]:
-    """Returns the accounts of the sandbox, the roster and the location of the ledger. Without a
-    configuration file, all of them are temporary."""
-    from guestlist.running_sandbox import SandboxClock
-    from guestlist.sandbox.connect import accounts_of
-
-    session.clock = SandboxClock(control.now)
-    accounts = accounts_of(control)
-    folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="guestlist-")))
-    config = Config(accounts)
-    if path is not None:
-        config = read_config(open_config(path), installed(), instead=accounts)
-    else:
-        path = folder / "guestlist.toml"
-        path.write_text(_roster_text(config), encoding="utf-8")
-    return config, path, ledger_url(None, session.arguments.ledger or str(folder / "guestlist.db"))
+    client = session.client(config, None if given.read_only else ledger)
+    guests = closing.enter_context(client).with_clock(StopClock(stop, session.clock))
+    return Opened(guests, ledger, path, stop, given.sandbox or "")
 
 
 def _roster_text(config: Config) -> str:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 
 from guestlist.cli.document import PulledRow
 from guestlist.cli.missing_extra import missing_extra
-from guestlist.cli.opened_roster import configured_accounts, roster_path, with_timeout
+from guestlist.cli.opened_roster import roster_path
 from guestlist.cli.printing import print_message
 from guestlist.cli.run_reporter import reading_callback
 from guestlist.cli.screen import Screen
-from guestlist.cli.session import Session, client, no_account_error
+from guestlist.cli.session import Session, no_account_error
 from guestlist.cli.text import comma_list, quantity
 from guestlist.client import Guestlist
 from guestlist.config import open_config
@@ -27,18 +26,14 @@ def run_pull(session: Session) -> None:
     """Reads the accounts and writes the roster."""
     given = session.arguments
     roster = open_config(roster_path(session))
-    with ExitStack() as closing:
-        config = configured_accounts(session, roster, closing)
-        guests = with_timeout(
-            session, closing.enter_context(client(session, config, session.clock))
-        )
-        names = list(dict.fromkeys(given.account)) or list(guests.accounts)
-        if not names:
-            raise no_account_error()
-        for name in names:
-            guests.account(name)
-        present = _all_members(session, guests, names)
-        pulled = pull(roster.path, present, replace=given.replace, table=given.csv)
+    guests = session.open_client(session.config(roster, starts_sandbox=True))
+    names = list(dict.fromkeys(given.account)) or list(guests.accounts)
+    if not names:
+        raise no_account_error()
+    for name in names:
+        guests.account(name)
+    present = _all_members(session, guests, names)
+    pulled = pull(roster.path, present, replace=given.replace, table=given.csv)
     session.results.append(
         PulledRow(
             files=tuple(map(str, pulled.files)),

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
-from contextlib import ExitStack
 
 from guestlist.cli.exports import check_format, print_export
-from guestlist.cli.opened_roster import configured_accounts, with_timeout
 from guestlist.cli.run_reporter import account_progress
 from guestlist.cli.screen import STYLES, Cell, Column, Screen, Text
-from guestlist.cli.session import Session, client, no_account_error
+from guestlist.cli.session import Session, no_account_error
 from guestlist.client import Guestlist
 from guestlist.config import config_path
 from guestlist.models import Guest, State
@@ -61,18 +59,17 @@ def run_who(session: Session) -> None:
     """Reads all accounts, and prints the people who match the pattern."""
     given = session.arguments
     check_format(session)
-    with ExitStack() as closing:
-        roster, guests = _open(session, closing)
-        names = list(dict.fromkeys(given.account)) or list(guests.accounts)
-        if not names:
-            raise no_account_error()
-        progress = account_progress(session.status, guests.accounts)
-        with who(roster, client=guests, accounts=names, on_progress=progress) as people:
-            found = [
-                person
-                for person in people
-                if person.guests and (given.pattern is None or person.matches(given.pattern))
-            ]
+    roster, guests = _open(session)
+    names = list(dict.fromkeys(given.account)) or list(guests.accounts)
+    if not names:
+        raise no_account_error()
+    progress = account_progress(session.status, guests.accounts)
+    with who(roster, client=guests, accounts=names, on_progress=progress) as people:
+        found = [
+            person
+            for person in people
+            if person.guests and (given.pattern is None or person.matches(given.pattern))
+        ]
     session.errors += [*people.errors.values(), *people.problems]
     session.results += found
     matrix = [[_word(person, name, people) for name in people.accounts] for person in found]
@@ -87,15 +84,13 @@ def run_who(session: Session) -> None:
         session.printed = True
 
 
-def _open(session: Session, closing: ExitStack) -> tuple[Roster | None, Guestlist]:
+def _open(session: Session) -> tuple[Roster | None, Guestlist]:
     """Returns the roster in the accounts' file, and the client. None if there is no file."""
     path = config_path(session.arguments.config)
     if path is None:
         return None, session.guests
     roster = read_roster(path, allow_empty=True)
-    config = configured_accounts(session, roster.toml, closing)
-    guests = closing.enter_context(client(session, config, session.clock))
-    return roster, with_timeout(session, guests)
+    return roster, session.open_client(session.config(roster.toml, starts_sandbox=True))
 
 
 def _word(person: Person, account: str, people: People) -> str:
