@@ -71,6 +71,6 @@ def test_without_the_extra_a_line_tells_what_to_install(tmp_path: Path) -> None:
     )
     assert run.returncode == 2
     assert run.stderr.splitlines() == [
-        "error: a ledger needs the package sqlalchemy",
-        'hint: Install it with `pip install "guestlist[ledger]"`.',
+        "error: a ledger needs sqlalchemy",
+        'hint: Run: pip install "guestlist[ledger]"',
     ]

@@ -161,6 +161,17 @@ class GuestlistError(Exception):
         return {**known, "happened": self.happened}
 
 
+def missing_package_error(what: str, error: ModuleNotFoundError, extra: str) -> ConfigError:
+    """Returns the error for a feature that needs a package which is not installed.
+
+    Args:
+        what: the feature.
+        error: the error of the import.
+        extra: the extra of `guestlist` that brings the package.
+    """
+    return ConfigError(f"{what} needs {error.name}", hint=f'Run: pip install "guestlist[{extra}]"')
+
+
 def in_time_units(seconds: float) -> str:
     """Formats a number of seconds for people: `0.5 s`, `90 s`, `5 min`, `24 h`, `3 days`."""
     if seconds < 10:

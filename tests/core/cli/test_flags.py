@@ -12,8 +12,8 @@ import pytest
 import guestlist
 import pytest_guestlist
 from guestlist.cli.arguments import build_parser
-from guestlist.cli.flags import FLAGS, with_flags
 from guestlist.cli.printing import print_errors
+from guestlist.cli.text import FLAGS, with_flags
 from guestlist.errors import OutcomeUnknown
 from guestlist.ledger import orders
 from guestlist.ledger.schema import OrderState

@@ -65,7 +65,7 @@ def _main(words: list[str], when_loaded: Callable[[], None] | None) -> int:
     from guestlist.cli.parser import UsageError, with_default_sandbox
 
     if "_ARGCOMPLETE" in os.environ:
-        from guestlist.cli.shell_completion import answer_completion_request
+        from guestlist.cli.commands.completion import answer_completion_request
 
         answer_completion_request(build_parser())
     parser = build_parser(words)

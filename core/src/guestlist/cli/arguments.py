@@ -81,22 +81,44 @@ def account_names(parsed_args: argparse.Namespace, **_: object) -> list[str]:
     return list(accounts)
 
 
-def _state(text: str) -> str:
-    from guestlist.models import State
+class Words:
+    """The words that an option accepts: the values of an enum, with `-` or `_`. Imports the enum
+    when it is needed.
 
-    try:
-        return State(text.replace("-", "_")).value
-    except ValueError:
-        known = ", ".join(State)
-        raise argparse.ArgumentTypeError(
-            f"there is no state {text!r}; the states are: {known}"
-        ) from None
+    Args:
+        place: module and name of the enum.
+        what: what a value is, for messages.
+    """
+
+    def __init__(self, place: str, what: str) -> None:
+        self._place = place
+        self._what = what
+
+    def parse(self, text: str) -> str:
+        """Parses one word, and returns the value."""
+        word = text.replace("_", "-")
+        if word not in self.known():
+            raise argparse.ArgumentTypeError(
+                f"there is no {self._what} {text!r}; the {self._what}s are:"
+                f" {', '.join(self.known())}"
+            )
+        return word.replace("-", "_")
+
+    def parse_list(self, text: str) -> list[str]:
+        """Parses words that are separated by commas; `all` stands for all of them."""
+        words = self.known() if text == "all" else filter(None, map(str.strip, text.split(",")))
+        return [self.parse(word) for word in words]
+
+    def known(self, **_: object) -> list[str]:
+        """Returns all words, also for completion in the shell."""
+        from pkgutil import resolve_name
+
+        return [value.replace("_", "-") for value in resolve_name(self._place)]
 
 
-def _states(**_: object) -> list[str]:
-    from guestlist.models import State
-
-    return list(State)
+STATES = Words("guestlist.models:State", "state")
+ORDER_STATES = Words("guestlist.ledger.line:LineState", "state")
+FINDINGS = Words("guestlist.runs.findings:FindingKind", "kind")
 
 
 def _kinds(**_: object) -> list[str]:
@@ -295,10 +317,10 @@ def _audit(parser: Parser) -> None:
         metavar="KIND,...",
         action="extend",
         default=[],
-        type=_finding_kinds,
+        type=FINDINGS.parse_list,
         help="exit with 5 if anything of these kinds is found, such as not-in-roster,admin; or all",
     )
-    set_completer(option, _all_finding_kinds)
+    set_completer(option, FINDINGS.known)
     _formats(parser)
     _examples(
         parser,
@@ -306,29 +328,6 @@ def _audit(parser: Parser) -> None:
         "audit team.toml --pending-days 14 --markdown",
         "audit --fail-on not-in-roster,outside-domain",
     )
-
-
-def _finding_kinds(text: str) -> list[str]:
-    from guestlist.runs.findings import FindingKind
-
-    if text == "all":
-        return list(FindingKind)
-    kinds = []
-    for word in filter(None, map(str.strip, text.split(","))):
-        try:
-            kinds.append(FindingKind(word.replace("-", "_")).value)
-        except ValueError:
-            known = ", ".join(_all_finding_kinds())
-            raise argparse.ArgumentTypeError(
-                f"there is no kind {word!r}; the kinds are: {known}"
-            ) from None
-    return kinds
-
-
-def _all_finding_kinds(**_: object) -> list[str]:
-    from guestlist.runs.findings import FindingKind
-
-    return [kind.replace("_", "-") for kind in FindingKind]
 
 
 def _wait_for_acceptance(parser: Parser) -> None:
@@ -442,11 +441,11 @@ def _wait(parser: Parser) -> None:
         "--until",
         action="append",
         default=[],
-        type=_state,
+        type=STATES.parse,
         metavar="STATE",
         help="the state to wait for; may be repeated (without it: accepted)",
     )
-    set_completer(option, _states)
+    set_completer(option, STATES.known)
     parser.set_defaults(waits=True)
     _examples(parser, "wait ada@example.com -a cloud --timeout 2h")
 
@@ -500,9 +499,9 @@ def _own_access(parser: Parser) -> None:
 def _invitations(parser: Parser) -> None:
     _accounts(parser, ALL_ACCOUNTS)
     option = parser.add_argument(
-        "--state", type=_state, metavar="STATE", help="only invitations in this state"
+        "--state", type=STATES.parse, metavar="STATE", help="only invitations in this state"
     )
-    set_completer(option, _states)
+    set_completer(option, STATES.known)
 
 
 def _members(parser: Parser) -> None:
@@ -530,24 +529,6 @@ def _formats(parser: Parser) -> None:
 # ---------------------------------------------------------------------------- ledger
 
 
-def _line_state(text: str) -> str:
-    from guestlist.ledger.line import LineState
-
-    try:
-        return LineState(text.replace("-", "_")).value
-    except ValueError:
-        known = ", ".join(LineState)
-        raise argparse.ArgumentTypeError(
-            f"there is no state {text!r}; the states are: {known}"
-        ) from None
-
-
-def _line_states(**_: object) -> list[str]:
-    from guestlist.ledger.line import LineState
-
-    return list(LineState)
-
-
 def _number(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
@@ -563,11 +544,11 @@ def _log(parser: Parser) -> None:
         "--state",
         action="append",
         default=[],
-        type=_line_state,
+        type=ORDER_STATES.parse,
         metavar="STATE",
         help="only orders in this state, such as refused or unresolved; may be repeated",
     )
-    set_completer(option, _line_states)
+    set_completer(option, ORDER_STATES.known)
     parser.add_argument(
         "--since",
         type=timestamp,
@@ -649,10 +630,6 @@ def _config(parser: Parser) -> None:
     )
     set_completer(option, provider_names)
     _examples(parser, "config init", "config init github", "config check")
-
-
-def _no_arguments(parser: Parser) -> None:
-    """Adds nothing: the command has no arguments of its own."""
 
 
 def _providers(parser: Parser) -> None:

@@ -9,9 +9,8 @@ from functools import partial
 from itertools import chain, islice
 
 from guestlist.changes import IMPOSSIBLE, Action, Change, label
-from guestlist.cli.flags import with_flags
 from guestlist.cli.screen import Column, Screen, Text, cell_len
-from guestlist.cli.text import comma_list, printable, quantity, spaced
+from guestlist.cli.text import comma_list, printable, quantity, spaced, with_flags
 from guestlist.roster import Note, Plan
 
 SIGNS = {

@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from types import FrameType
 
 from guestlist.cli.commands import find_command
-from guestlist.cli.exit_codes import Bug, Interrupted, exit_code
+from guestlist.cli.exit_codes import Bug, Interrupted, Terminated, exit_code
 from guestlist.cli.printing import print_document, print_errors, print_text
 from guestlist.cli.session import Session
-from guestlist.cli.signals import ends_on_signals
 from guestlist.cli.system_errors import mute_output, system_failure
 from guestlist.errors import ConfigError, GuestlistError
 from guestlist.plugins import installed
+from guestlist.signals import END_SIGNALS, TERMINATION_SIGNALS, handle_signals
 
 EMPTY_MESSAGES = {
     "audit": "Nothing found.",
@@ -72,7 +73,7 @@ def _run_in_session(command: Callable[[Session], None], arguments: argparse.Name
     with ExitStack() as closing:
         session = Session(arguments, closing)
         patient = arguments.command in COMMANDS_FINISHING_REQUESTS
-        with _recording_errors(session), ends_on_signals(session, patient=patient):
+        with _recording_errors(session), _ends_on_signals(session, patient=patient):
             command(session)
         session.end_status()
         if not arguments.json and not session.printed:
@@ -103,9 +104,47 @@ def _recording_errors(session: Session) -> Iterator[None]:
         session.errors.append(_bug(error))
 
 
+@contextmanager
+def _ends_on_signals(session: Session, *, patient: bool = False) -> Iterator[None]:
+    """Raises `KeyboardInterrupt` on SIGTERM and SIGHUP within the block, and records the signal in
+    the session's errors. An ignored signal stays ignored, as `nohup` requires.
+
+    Args:
+        patient: raise only on the first signal, including Ctrl-C. A second one would end the wait
+            for requests in flight, and release the ledger's lock too early.
+    """
+    received: list[int] = []
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        if len(received) == 1 or not patient:
+            raise KeyboardInterrupt
+
+    def terminated(error: Interrupted) -> Interrupted:
+        signals = [number for number in received if number in TERMINATION_SIGNALS]
+        if not signals or isinstance(error, Terminated):
+            return error
+        ended = Terminated(error.message, signals[0])
+        ended.happened = error.happened
+        return ended
+
+    try:
+        with handle_signals(interrupt, END_SIGNALS if patient else TERMINATION_SIGNALS):
+            yield
+    except KeyboardInterrupt:
+        raise terminated(Interrupted("nothing was changed")) from None
+    except Interrupted as error:
+        raise terminated(error) from None
+    finally:
+        session.errors[:] = [
+            terminated(error) if isinstance(error, Interrupted) else error
+            for error in session.errors
+        ]
+
+
 def _show(session: Session) -> None:
     if session.results and session.screen is not None:
-        from guestlist.cli.shown_rows import show_rows
+        from guestlist.cli.tables import show_rows
 
         show_rows(session, session.results)
     elif not session.errors:

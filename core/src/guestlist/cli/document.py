@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, create_model
 from pydantic_core import to_jsonable_python
 
 from guestlist.changes import Change
-from guestlist.cli.flags import with_flags
+from guestlist.cli.text import with_flags
 from guestlist.errors import GuestlistError
 from guestlist.exchange.redact import MASK
 from guestlist.ledger.line import LogLine

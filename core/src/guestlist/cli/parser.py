@@ -18,7 +18,7 @@ from guestlist._version import __version__
 from guestlist.errors import CallerMistake
 
 if TYPE_CHECKING:
-    from datetime import date, timedelta
+    from datetime import date, datetime, timedelta
 
 DEFAULT_SANDBOX = "http://127.0.0.1:8030"
 """The URL of the mailbox of `guestlist sandbox` by default."""
@@ -258,6 +258,30 @@ def timestamp(text: str) -> date | timedelta:
     except (ValueError, OverflowError, argparse.ArgumentTypeError):
         raise argparse.ArgumentTypeError(
             f"{text!r} is neither a date such as 2026-11-21 nor a length of time such as 7d"
+        ) from None
+
+
+def resolve_timestamp(value: date | timedelta, now: datetime, *, end: bool = False) -> datetime:
+    """Converts an argument to a time: a time, a length of time before now, or the start of a day in
+    UTC.
+
+    Args:
+        end: return the end of the day instead.
+
+    Raises:
+        UsageError: the time is out of range.
+    """
+    from datetime import UTC, datetime, time, timedelta
+
+    try:
+        if isinstance(value, timedelta):
+            return now - value
+        if isinstance(value, datetime):
+            return value
+        return datetime.combine(value + timedelta(days=end), time(), UTC)
+    except OverflowError:
+        raise UsageError(
+            "the time is out of range", hint="Use a date such as 2026-11-21, or 7d."
         ) from None
 
 

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from guestlist.cli.exit_codes import Declined, Interrupted, exit_code
-from guestlist.cli.flags import with_flags
-from guestlist.cli.text import printable
+from guestlist.cli.text import printable, with_flags
 from guestlist.errors import GuestlistError
 
 if TYPE_CHECKING:

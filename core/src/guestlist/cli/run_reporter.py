@@ -17,10 +17,9 @@ from guestlist.cli.changes import (
     totals_text,
 )
 from guestlist.cli.document import PlanRow, RunRow
-from guestlist.cli.flags import with_flags
 from guestlist.cli.printing import print_message
 from guestlist.cli.run_display import ProgressBars, show_orders, show_tallies
-from guestlist.cli.text import comma_list, quantity
+from guestlist.cli.text import comma_list, quantity, with_flags
 from guestlist.ledger import orders
 from guestlist.roster import Plan
 from guestlist.runs.progress import (

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from guestlist.cli.missing_extra import missing_extra
 from guestlist.cli.text import printable, spaced
+from guestlist.errors import missing_package_error
 from guestlist.ledger.line import LineState
 from guestlist.models import (
     OffboardOutcome,
@@ -27,9 +27,9 @@ try:
     from rich.table import Table
     from rich.text import Text as Text
 except ModuleNotFoundError as error:
-    raise missing_extra(
-        "the command line", error, " for its tables (`--json` does without)"
-    ) from None
+    failure = missing_package_error("the command line", error, "cli")
+    failure.hint += ", or use --json, which prints no tables."
+    raise failure from None
 
 UNLIMITED_COLUMNS = 10_000
 """Width if stdout is not a terminal: programs such as grep need unwrapped lines."""

@@ -2,6 +2,22 @@
 
 from __future__ import annotations
 
+FLAGS = {
+    "allow_empty=True": "--allow-empty",
+    "force=True": "--force",
+    "invite_declined=True": "--invite-declined",
+    "prune=True": "--prune",
+    "replace=True": "--replace",
+    "retry_unknown=True": "--retry-unknown",
+    "ledger=PLACE": "--ledger",
+    'if_exists="replace"': "--if-exists replace",
+    'if_exists="resend"': "--if-exists resend",
+    "into=FOLDER": "--into",
+    "a larger budget": "a longer --timeout",
+    "The ledger holds the details.": "`guestlist log` shows more.",
+}
+"""What a message of the library names, and what the command line prints instead."""
+
 
 def printable(text: str) -> str:
     """Returns the text on one line, with control characters escaped so that they cannot act on a
@@ -29,3 +45,11 @@ def quantity(number: int, noun: str) -> str:
 def yes_or_no(value: bool | None, yes: str = "yes", no: str = "no", unknown: str = "?") -> str:
     """Returns the text for a fact, which is None if it is unknown."""
     return unknown if value is None else yes if value else no
+
+
+def with_flags(text: str) -> str:
+    """Returns a message of the library with Python arguments replaced by options, such as
+    `--force`."""
+    for argument, flag in FLAGS.items():
+        text = text.replace(argument, flag)
+    return text

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from guestlist.errors import ConfigError
+from guestlist.errors import missing_package_error
 
 if TYPE_CHECKING:
     from guestlist.ledger.ledger import Ledger
@@ -41,7 +41,4 @@ def needing_extra() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("filelock", "sqlalchemy"):
             raise
-        raise ConfigError(
-            f"a ledger needs the package {error.name}",
-            hint='Install it with `pip install "guestlist[ledger]"`.',
-        ) from None
+        raise missing_package_error("a ledger", error, "ledger") from None

@@ -30,7 +30,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from guestlist.errors import MORE_FILES, ConfigError, LedgerError
+from guestlist.errors import MORE_FILES, ConfigError, LedgerError, missing_package_error
 from guestlist.exchange.faults import TOO_MANY_FILES, too_many_open_files
 from guestlist.ledger.file import BUSY, check_file, check_place, open_to_read
 from guestlist.ledger.migrations import check_version, is_outdated, migrate
@@ -341,10 +341,7 @@ def _engine(
             hint="Write sqlite:///guestlist.db or postgresql://user@host/name.",
         ) from None
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"PostgreSQL needs the package {error.name}",
-            hint='Install it with `pip install "guestlist[durable]"`.',
-        ) from None
+        raise missing_package_error("PostgreSQL", error, "durable") from None
 
 
 def _sqlite(url: URL, synchronous: str) -> Engine:

@@ -9,7 +9,7 @@ from typing import Any
 
 from guestlist.cli.commands.providers import settings_of
 from guestlist.cli.document import SettingRow
-from guestlist.cli.missing_extra import missing_extra
+from guestlist.errors import missing_package_error
 from guestlist.exchange.account import Budget
 from guestlist.provider import Provider
 
@@ -17,7 +17,7 @@ try:
     import tomlkit
     from tomlkit.items import InlineTable
 except ModuleNotFoundError as error:
-    raise missing_extra("`config init`", error) from None
+    raise missing_package_error("`config init`", error, "cli") from None
 
 MAX_COMMENT_COLUMNS = 88
 PLACEHOLDER = "FILL IN"

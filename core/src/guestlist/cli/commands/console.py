@@ -20,7 +20,7 @@ from guestlist.cli.printing import print_document
 from guestlist.cli.session import Session, no_account_error
 from guestlist.client import Guestlist
 from guestlist.config import Config, config_path, open_config
-from guestlist.errors import ConfigError
+from guestlist.errors import missing_package_error
 from guestlist.location import file_of
 from guestlist.runs.stop import Stop, StopClock
 
@@ -61,9 +61,7 @@ def run_console(session: Session) -> None:
         from guestlist.console.app import create_app
         from guestlist.console.server import serve
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"`console` needs {error.name}", hint='Run: pip install "guestlist[console]"'
-        ) from None
+        raise missing_package_error("`console`", error, "console") from None
     given = session.arguments
     others = set(threading.enumerate())
     _ = session.screen  # raises now if rich is missing

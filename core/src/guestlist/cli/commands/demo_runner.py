@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from guestlist.cli.document import StepRow
-from guestlist.cli.formatting import RecordFormatter, basis_text, grant_path
-from guestlist.cli.role_labels import RoleLabels
+from guestlist.cli.formatting import RecordFormatter, RoleLabels, basis_text, grant_path
 from guestlist.cli.session import Session
 from guestlist.cli.text import comma_list, quantity, spaced, yes_or_no
 from guestlist.client import Guestlist

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from guestlist.cli.confirmation import confirm
 from guestlist.cli.document import ForgottenRow
 from guestlist.cli.exit_codes import Interrupted
-from guestlist.cli.parser import UsageError
+from guestlist.cli.parser import UsageError, resolve_timestamp
 from guestlist.cli.session import Session
 from guestlist.cli.text import comma_list, quantity
-from guestlist.cli.timestamps import resolve_timestamp
 from guestlist.config import config_path
 from guestlist.errors import LedgerError
 from guestlist.humanize import absolute_time

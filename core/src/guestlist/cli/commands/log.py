@@ -6,11 +6,10 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from guestlist.cli.parser import UsageError
+from guestlist.cli.parser import UsageError, resolve_timestamp
 from guestlist.cli.printing import print_message
 from guestlist.cli.session import Session
 from guestlist.cli.text import quantity
-from guestlist.cli.timestamps import resolve_timestamp
 from guestlist.ledger.export import write_csv, write_jsonl
 from guestlist.ledger.line import LineState, LogLine
 

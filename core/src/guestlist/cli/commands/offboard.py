@@ -8,7 +8,7 @@ from guestlist.cli.confirmation import confirm
 from guestlist.cli.exit_codes import Interrupted
 from guestlist.cli.printing import print_message
 from guestlist.cli.session import Session
-from guestlist.cli.shown_rows import show_rows
+from guestlist.cli.tables import show_rows
 from guestlist.cli.text import quantity
 from guestlist.config import config_path
 from guestlist.errors import Conflict, GuestlistError

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from guestlist.cli.document import PulledRow
-from guestlist.cli.missing_extra import missing_extra
 from guestlist.cli.opened_roster import roster_path
 from guestlist.cli.printing import print_message
 from guestlist.cli.run_reporter import reading_callback
@@ -14,12 +13,13 @@ from guestlist.cli.session import Session, no_account_error
 from guestlist.cli.text import comma_list, quantity
 from guestlist.client import Guestlist
 from guestlist.config import open_config
+from guestlist.errors import missing_package_error
 from guestlist.roster.current_people import CurrentPeople
 
 try:
     from guestlist.roster.pull import CurrentPerson, Pulled, pull
 except ModuleNotFoundError as error:
-    raise missing_extra("pull", error) from None
+    raise missing_package_error("pull", error, "cli") from None
 
 
 def run_pull(session: Session) -> None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from guestlist.cli.commands.config import create_file, file_exists_error
 from guestlist.cli.document import MailboxRow, ServiceRow, SwitchRow
 from guestlist.cli.exit_codes import DONE
-from guestlist.cli.missing_extra import missing_extra
 from guestlist.cli.parser import DEFAULT_SANDBOX, UsageError
 from guestlist.cli.printing import print_document
 from guestlist.cli.session import Session
 from guestlist.cli.text import comma_list
+from guestlist.errors import missing_package_error
 from guestlist.running_sandbox import VARIABLE
 from guestlist.sandbox.errors import SandboxMistake
 from guestlist.sandbox.services import service_classes
@@ -22,7 +22,7 @@ from guestlist.sandbox.services import service_classes
 try:
     import tomlkit
 except ModuleNotFoundError as error:
-    raise missing_extra("`sandbox`", error) from None
+    raise missing_package_error("`sandbox`", error, "cli") from None
 
 if TYPE_CHECKING:
     from guestlist.cli.screen import Screen
