@@ -144,9 +144,7 @@ def _ends_on_signals(session: Session, *, patient: bool = False) -> Iterator[Non
 
 def _show(session: Session) -> None:
     if session.results and session.screen is not None:
-        from guestlist.cli.tables import show_rows
-
-        show_rows(session, session.results)
+        session.show(session.results)
     elif not session.errors:
         print_text(EMPTY_MESSAGES.get(session.arguments.command, "Nothing."))
 

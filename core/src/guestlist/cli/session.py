@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from functools import cached_property
@@ -77,6 +78,22 @@ class Session:
 
         plain = getattr(self.arguments, "markdown", False)
         return Screen(everything=self.arguments.verbose, plain=plain)
+
+    def show(self, rows: Sequence[BaseModel]) -> None:
+        """Prints rows as tables for people, unless the command prints JSON."""
+        if self.screen is None:
+            return
+        from guestlist.cli.formatting import RecordFormatter, RoleLabels
+        from guestlist.cli.tables import Tables
+
+        given, labels = self.arguments, RoleLabels(lambda: self.guests)
+        Tables(
+            self.screen,
+            RecordFormatter(self.now, labels, exact=given.verbose),
+            secrets=given.show_secrets,
+            details=given.verbose,
+            hides_suspension=lambda name: self.guests.accounts[name].hides_suspension,
+        ).show(rows)
 
     @cached_property
     def status(self) -> StatusLine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -18,7 +18,7 @@ from guestlist.cli.document import (
     RoleRow,
     TokenRow,
 )
-from guestlist.cli.formatting import RecordFormatter, RoleLabels, basis_text, grant_path
+from guestlist.cli.formatting import RecordFormatter, basis_text, grant_path
 from guestlist.cli.printing import print_message
 from guestlist.cli.screen import Cell, Column, Screen, Text
 from guestlist.cli.text import printable, spaced, yes_or_no
@@ -43,9 +43,6 @@ from guestlist.models import (
 )
 from guestlist.runs.findings import Finding
 from guestlist.verbs.states import state_word
-
-if TYPE_CHECKING:
-    from guestlist.cli.session import Session
 
 WHO = Column("Guest", whole=True)
 ACCOUNT = Column("Account", whole=True)
@@ -514,18 +511,3 @@ def _description(role: Role) -> str:
     """Returns what a role is for, preceded by the reason if it cannot be assigned."""
     no = f"not assignable: {role.not_assignable}" if role.not_assignable else ""
     return ". ".join(filter(None, (no, role.description or "")))
-
-
-def show_rows(session: Session, rows: Sequence[BaseModel]) -> None:
-    """Prints the rows, unless the command prints JSON."""
-    if session.screen is None:
-        return
-    given = session.arguments
-    labels = RoleLabels(lambda: session.guests)
-    Tables(
-        session.screen,
-        RecordFormatter(session.now, labels, exact=given.verbose),
-        secrets=given.show_secrets,
-        details=given.verbose,
-        hides_suspension=lambda name: session.guests.accounts[name].hides_suspension,
-    ).show(rows)

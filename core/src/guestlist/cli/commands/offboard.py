@@ -8,7 +8,6 @@ from guestlist.cli.confirmation import confirm
 from guestlist.cli.exit_codes import Interrupted
 from guestlist.cli.printing import print_message
 from guestlist.cli.session import Session
-from guestlist.cli.tables import show_rows
 from guestlist.cli.text import quantity
 from guestlist.config import config_path
 from guestlist.errors import Conflict, GuestlistError
@@ -30,7 +29,7 @@ def run_offboard(session: Session) -> None:
         results = _offboard(session, people, accounts, dry_run=given.dry_run or asks)
         if asks and any(map(_found, results)):
             session.status.pause()
-            show_rows(session, results)
+            session.show(results)
             confirm("Take this away?", yes=False)
             results = _offboard(session, people, accounts, dry_run=False)
     except KeyboardInterrupt:
