@@ -13,7 +13,7 @@ from tests.hall import INVITATION, Base, HallService
 from guestlist.errors import Conflict
 from guestlist.models import OPEN_STATES, Invitation, NewInvitation
 from guestlist.provider import Effect, Flow, Request, operation
-from guestlist.sandbox import Call, Routes, Switch
+from guestlist.sandbox import IncomingRequest, Routes, Switch
 from guestlist.sandbox.organization import SWITCHES
 
 
@@ -28,16 +28,16 @@ class AnnexService(HallService):
     routes = Routes(HallService.routes)
 
     @routes.post("/invitations", status=201)
-    def create(self, call: Call) -> Any:
+    def create(self, request: IncomingRequest) -> Any:
         """Creates the record of a person, and sends no email."""
-        made = self.organization.invite(call.text("email"), self.named(call), send=False)
+        made = self.organization.invite(request.text("email"), self.named(request), send=False)
         return self.shown(made)
 
     @routes.post(f"{INVITATION}/resend")
-    def send(self, call: Call) -> Any:
+    def send(self, request: IncomingRequest) -> Any:
         """Sends the email, the first or another one."""
-        self.organization.invitation(call.path["id"]).fields["sent"] = True
-        return self.resend(call)
+        self.organization.invitation(request.path["id"]).fields["sent"] = True
+        return self.resend(request)
 
 
 class TellingService(AnnexService):
@@ -47,11 +47,11 @@ class TellingService(AnnexService):
     routes = Routes(AnnexService.routes)
 
     @routes.get("/invitations")
-    def list_sent(self, call: Call) -> Any:
-        if "email" in call.query:
-            return self.list_invitations(call)
+    def list_sent(self, request: IncomingRequest) -> Any:
+        if "email" in request.query:
+            return self.list_invitations(request)
         shown = self.organization.shown_invitations()
-        return self.page(call, [one for one in shown if one.fields.get("sent")])
+        return self.page(request, [one for one in shown if one.fields.get("sent")])
 
     def snapshot(self) -> dict[str, Any]:
         """Leaves out people who got no email, too: nobody can accept for them."""

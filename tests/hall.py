@@ -24,7 +24,7 @@ from guestlist.provider import (
     setting,
 )
 from guestlist.sandbox import (
-    Call,
+    IncomingRequest,
     OrganizationService,
     Routes,
     SandboxRefusal,
@@ -69,71 +69,77 @@ class HallService(OrganizationService):
         self.organization.add_key(owner.person, READER, read_only=True)
 
     @routes.post("/invitations", status=201)
-    def invite(self, call: Call) -> Any:
-        made = self.organization.invite(call.text("email"), self.named(call))
+    def invite(self, request: IncomingRequest) -> Any:
+        made = self.organization.invite(request.text("email"), self.named(request))
         return None if self.chosen["resend_id"] == "change" else self.shown(made)
 
     @routes.get("/invitations")
-    def list_invitations(self, call: Call) -> Any:
-        email = call.query.get("email")
+    def list_invitations(self, request: IncomingRequest) -> Any:
+        email = request.query.get("email")
         if email is not None:
-            return self.page(call, self.organization.invitations_to(email))
-        return self.page(call, self.organization.shown_invitations())
+            return self.page(request, self.organization.invitations_to(email))
+        return self.page(request, self.organization.shown_invitations())
 
     @routes.get(INVITATION)
-    def get_invitation(self, call: Call) -> Any:
-        return self.shown(self.organization.invitation(call.path["id"]))
+    def get_invitation(self, request: IncomingRequest) -> Any:
+        return self.shown(self.organization.invitation(request.path["id"]))
 
     @routes.put(INVITATION)
-    def change_invitation(self, call: Call) -> Any:
-        found = self.organization.invitation(call.path["id"])
-        self.organization.change_invitation(found, self.named(call))
+    def change_invitation(self, request: IncomingRequest) -> Any:
+        found = self.organization.invitation(request.path["id"])
+        self.organization.change_invitation(found, self.named(request))
         return self.shown(found)
 
     @routes.post(f"{INVITATION}/resend")
-    def resend(self, call: Call) -> Any:
-        return self.shown(self.organization.resend(self.organization.invitation(call.path["id"])))
+    def resend(self, request: IncomingRequest) -> Any:
+        return self.shown(
+            self.organization.resend(self.organization.invitation(request.path["id"]))
+        )
 
     @routes.delete(INVITATION)
-    def revoke(self, call: Call) -> Any:
-        self.organization.revoke(self.organization.invitation(call.path["id"]))
+    def revoke(self, request: IncomingRequest) -> Any:
+        self.organization.revoke(self.organization.invitation(request.path["id"]))
 
     @routes.get("/members")
-    def list_members(self, call: Call) -> Any:
-        return self.page(call, self.organization.members())
+    def list_members(self, request: IncomingRequest) -> Any:
+        return self.page(request, self.organization.members())
 
     @routes.delete(MEMBER)
-    def remove(self, call: Call) -> Any:
-        self.organization.remove(self.organization.member(call.path["id"]))
+    def remove(self, request: IncomingRequest) -> Any:
+        self.organization.remove(self.organization.member(request.path["id"]))
 
     @routes.put(MEMBER_ROLE, status=204)
-    def assign(self, call: Call) -> Any:
-        member = self.organization.member(call.path["id"])
-        self.organization.assign(member, self.organization.role(call.path["role"]))
+    def assign(self, request: IncomingRequest) -> Any:
+        member = self.organization.member(request.path["id"])
+        self.organization.assign(member, self.organization.role(request.path["role"]))
 
     @routes.delete(MEMBER_ROLE)
-    def unassign(self, call: Call) -> Any:
-        member = self.organization.member(call.path["id"])
-        self.organization.unassign(member, self.organization.role(call.path["role"]))
+    def unassign(self, request: IncomingRequest) -> Any:
+        member = self.organization.member(request.path["id"])
+        self.organization.unassign(member, self.organization.role(request.path["role"]))
 
     @routes.put(f"{MEMBER}/role", status=204)
-    def set_role(self, call: Call) -> Any:
-        self.organization.set_roles(self.organization.member(call.path["id"]), self.named(call))
+    def set_role(self, request: IncomingRequest) -> Any:
+        self.organization.set_roles(
+            self.organization.member(request.path["id"]), self.named(request)
+        )
 
     @routes.get("/roles")
-    def list_roles(self, call: Call) -> Any:
+    def list_roles(self, request: IncomingRequest) -> Any:
         return {"items": [{"id": name} for name in ROLES]}
 
-    def named(self, call: Call) -> list[organization.Role]:
-        return [self.organization.role(id) for id in call.json()["roles"]]
+    def named(self, request: IncomingRequest) -> list[organization.RoleRecord]:
+        return [self.organization.role(id) for id in request.json()["roles"]]
 
-    def page(self, call: Call, records: list[Any]) -> Any:
-        page = paging.by_cursor(self.organization.listed(records), call.query, cursor="after")
+    def page(self, request: IncomingRequest, records: list[Any]) -> Any:
+        page = paging.page_by_cursor(
+            self.organization.listed(records), request.query, cursor="after"
+        )
         return {"items": [self.shown(one) for one in page.items], "next": page.next or None}
 
-    def shown(self, record: organization.Invitation | organization.Member) -> Any:
+    def shown(self, record: organization.InvitationRecord | organization.MemberRecord) -> Any:
         common = {"id": record.id, "roles": [role.id for role in record.roles]}
-        if isinstance(record, organization.Member):
+        if isinstance(record, organization.MemberRecord):
             return {**common, "email": record.person.email}
         expires = record.expires_at
         return {

@@ -68,13 +68,17 @@ KIT_SECTIONS: dict[str, tuple[str, ...]] = {
         "pytest_guestlist.conformance.walkthrough.Runner",
     ),
     "A service of the sandbox": (
-        *(f"guestlist.sandbox.service.{name}" for name in ("Service", "Switch", "Clock")),
+        *(f"guestlist.sandbox.service.{name}" for name in ("Service", "Switch", "AdjustableClock")),
         *(f"guestlist.sandbox.service.{name}" for name in ("Email", "Outbox")),
         *(f"guestlist.sandbox.routing.{name}" for name in ("OrganizationService", "Routes")),
-        "guestlist.sandbox.routing.Call",
+        "guestlist.sandbox.routing.IncomingRequest",
         *(
             f"guestlist.sandbox.organization.{name}"
-            for name in ("Organization", "Record", "Person", "Role", "Invitation", "Member", "Key")
+            for name in ("Organization", "Record", "PersonRecord", "RoleRecord")
+        ),
+        *(
+            f"guestlist.sandbox.organization.{name}"
+            for name in ("InvitationRecord", "MemberRecord", "Key")
         ),
     ),
     "What a service refuses": ("guestlist.sandbox.refusals",),

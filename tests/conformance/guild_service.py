@@ -7,22 +7,22 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from guestlist.sandbox import (
-    Call,
-    Invitation,
-    Member,
+    IncomingRequest,
+    InvitationRecord,
+    MemberRecord,
     OrganizationService,
-    Role,
+    RoleRecord,
     Routes,
     SandboxRefusal,
 )
 from guestlist.sandbox.envelopes import nested
-from guestlist.sandbox.paging import by_cursor
+from guestlist.sandbox.paging import page_by_cursor
 from guestlist.sandbox.refusals import (
-    AlreadyInvited,
+    DuplicateInvitation,
     InvalidValue,
     NotOpen,
+    RoleNotFound,
     RoleNotHeld,
-    UnknownRole,
 )
 
 WORDS = {
@@ -48,10 +48,10 @@ class GuildService(OrganizationService):
         "last_role": "leave",
     }
     errors: ClassVar[dict[Any, Any]] = {
-        AlreadyInvited: (400, "already_invited"),
+        DuplicateInvitation: (400, "already_invited"),
         NotOpen: (400, "invite_closed"),
         InvalidValue: (400, "invalid"),
-        UnknownRole: (400, "no_such_grant"),
+        RoleNotFound: (400, "no_such_grant"),
         RoleNotHeld: (404, "not_held"),
     }
 
@@ -69,56 +69,56 @@ class GuildService(OrganizationService):
         self.organization.owner = owner
 
     @routes.get("/guild")
-    def guild(self, call: Call) -> Any:
+    def guild(self, request: IncomingRequest) -> Any:
         return {"name": self.organization.name}
 
     @routes.post("/invites", status=201)
-    def invite(self, call: Call) -> Any:
-        roles = [self.organization.role(id) for id in call.json().get("grants") or ()]
-        return self.shown_invitation(self.organization.invite(call.text("email"), roles))
+    def invite(self, request: IncomingRequest) -> Any:
+        roles = [self.organization.role(id) for id in request.json().get("grants") or ()]
+        return self.shown_invitation(self.organization.invite(request.text("email"), roles))
 
     @routes.get("/invites")
-    def invites(self, call: Call) -> Any:
-        return page(call, self.organization.shown_invitations(), self.shown_invitation)
+    def invites(self, request: IncomingRequest) -> Any:
+        return page(request, self.organization.shown_invitations(), self.shown_invitation)
 
     @routes.get("/invites/{id}")
-    def get_invite(self, call: Call) -> Any:
-        return self.shown_invitation(self.organization.invitation(call.path["id"]))
+    def get_invite(self, request: IncomingRequest) -> Any:
+        return self.shown_invitation(self.organization.invitation(request.path["id"]))
 
     @routes.post("/invites/{id}/resend")
-    def resend(self, call: Call) -> Any:
-        invitation = self.organization.invitation(call.path["id"])
+    def resend(self, request: IncomingRequest) -> Any:
+        invitation = self.organization.invitation(request.path["id"])
         return self.shown_invitation(self.organization.resend(invitation))
 
     @routes.delete("/invites/{id}")
-    def withdraw(self, call: Call) -> Any:
-        invitation = self.organization.invitation(call.path["id"])
+    def withdraw(self, request: IncomingRequest) -> Any:
+        invitation = self.organization.invitation(request.path["id"])
         if invitation.ended != "revoked":
             self.organization.revoke(invitation)
 
     @routes.get("/members")
-    def members(self, call: Call) -> Any:
-        return page(call, self.organization.members(), shown_member)
+    def members(self, request: IncomingRequest) -> Any:
+        return page(request, self.organization.members(), shown_member)
 
     @routes.get("/members/{id}")
-    def member(self, call: Call) -> Any:
-        return shown_member(self.organization.member(call.path["id"]))
+    def member(self, request: IncomingRequest) -> Any:
+        return shown_member(self.organization.member(request.path["id"]))
 
     @routes.put("/members/{id}/grants/{grant}", status=204)
-    def assign(self, call: Call) -> Any:
-        member = self.organization.member(call.path["id"])
-        self.organization.assign(member, self.organization.role(call.path["grant"]))
+    def assign(self, request: IncomingRequest) -> Any:
+        member = self.organization.member(request.path["id"])
+        self.organization.assign(member, self.organization.role(request.path["grant"]))
 
     @routes.delete("/members/{id}/grants/{grant}")
-    def unassign(self, call: Call) -> Any:
-        member = self.organization.member(call.path["id"])
-        self.organization.unassign(member, self.organization.role(call.path["grant"]))
+    def unassign(self, request: IncomingRequest) -> Any:
+        member = self.organization.member(request.path["id"])
+        self.organization.unassign(member, self.organization.role(request.path["grant"]))
 
     @routes.get("/grants")
-    def grants(self, call: Call) -> Any:
-        return page(call, list(self.organization.roles.values()), shown_role)
+    def grants(self, request: IncomingRequest) -> Any:
+        return page(request, list(self.organization.roles.values()), shown_role)
 
-    def shown_invitation(self, one: Invitation) -> dict[str, Any]:
+    def shown_invitation(self, one: InvitationRecord) -> dict[str, Any]:
         return {
             "id": one.id,
             "email": one.email,
@@ -130,7 +130,7 @@ class GuildService(OrganizationService):
             **shown_roles(one.roles),
         }
 
-    def email(self, invitation: Invitation) -> dict[str, Any]:
+    def email(self, invitation: InvitationRecord) -> dict[str, Any]:
         link = f"https://guild.example/join?token={invitation.secret}"
         return {**super().email(invitation), "link": link}
 
@@ -144,9 +144,9 @@ class GuildService(OrganizationService):
         return {"base_url": base_url, "key": READER_KEY}
 
 
-def page(call: Call, records: list[Any], shown: Any) -> dict[str, Any]:
+def page(request: IncomingRequest, records: list[Any], shown: Any) -> dict[str, Any]:
     """Returns a page with an empty list before that of the records, as careless services have."""
-    found = by_cursor(records, call.query)
+    found = page_by_cursor(records, request.query)
     return {
         "notices": [],
         "results": [shown(one) for one in found.items],
@@ -155,18 +155,18 @@ def page(call: Call, records: list[Any], shown: Any) -> dict[str, Any]:
     }
 
 
-def shown_role(role: Role) -> dict[str, Any]:
+def shown_role(role: RoleRecord) -> dict[str, Any]:
     return {"id": role.id, "name": role.name, "type": role.kind}
 
 
-def shown_roles(roles: list[Role]) -> dict[str, Any]:
+def shown_roles(roles: list[RoleRecord]) -> dict[str, Any]:
     return {
         f"{kind}s": [{"id": one.id, "name": one.name} for one in roles if one.kind == kind]
         for kind in ("team", "badge")
     }
 
 
-def shown_member(member: Member) -> dict[str, Any]:
+def shown_member(member: MemberRecord) -> dict[str, Any]:
     return {
         "id": member.id,
         "email": member.person.email,

@@ -23,7 +23,7 @@ CLASSES = [
         for name, one in getmembers(refusals, isclass)
         if issubclass(one, SandboxRefusal) and one is not SandboxRefusal
     ),
-    *("Service", "OrganizationService", "Organization", "Routes", "Call", "Switch"),
+    *("Service", "OrganizationService", "Organization", "Routes", "IncomingRequest", "Switch"),
     *(
         "Record",
         *(one.__name__ for one in Record.__subclasses__() if one.__module__ == Record.__module__),

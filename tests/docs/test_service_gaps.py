@@ -21,10 +21,10 @@ from tools.tutorial import merged, without
 from guestlist.errors import Conflict, NotFound, Unsupported
 from guestlist.models import Basis, Outcome, State
 from guestlist.provider import Flow, Request, Response, operation
-from guestlist.sandbox import Call, Invitation, Routes
+from guestlist.sandbox import IncomingRequest, InvitationRecord, Routes
 from guestlist.sandbox.envelopes import nested
-from guestlist.sandbox.paging import by_cursor
-from guestlist.sandbox.refusals import ServiceRefusal, UnknownPath
+from guestlist.sandbox.paging import page_by_cursor
+from guestlist.sandbox.refusals import HttpRefusal, PathNotFound
 from pytest_guestlist.conformance.backend import SandboxBackend
 from pytest_guestlist.conformance.finding import under_rule
 from pytest_guestlist.conformance.harness import Harness
@@ -96,15 +96,15 @@ def sandbox(module: ModuleType, changes: dict[str, Any]) -> Any:
     return type("AcmeService", (base,), {"routes": routes, **changes})
 
 
-def absent(service: Any, call: Call) -> Any:
-    raise UnknownPath
+def absent(service: Any, request: IncomingRequest) -> Any:
+    raise PathNotFound
 
 
 def shown_without(*names: str) -> Callable[[Any, Any], Any]:
     """Returns the form of the scaffold's records without some fields."""
 
     def shown(service: Any, record: Any) -> Any:
-        kind = "invitation" if isinstance(record, Invitation) else "member"
+        kind = "invitation" if isinstance(record, InvitationRecord) else "member"
         fields = getattr(super(type(service), service), kind)(record)
         return {name: value for name, value in fields.items() if name not in names}
 
@@ -135,7 +135,7 @@ def test_no_status_word(gap: Gap) -> None:
 
 
 def test_a_link_shows_the_state(gap: Gap) -> None:
-    def shown(service: Any, invitation: Invitation) -> Any:
+    def shown(service: Any, invitation: InvitationRecord) -> Any:
         pending = service.organization.is_open(invitation)
         link = service.link(invitation) if pending else None
         return {"id": invitation.id, "email": invitation.email, "link": link}
@@ -198,14 +198,14 @@ def test_no_expiry_at_all(gap: Gap) -> None:
     assert harness.guests.status(ADA).state is State.PENDING
 
 
-def without_expiry(service: Any, invitation: Invitation) -> Any:
+def without_expiry(service: Any, invitation: InvitationRecord) -> Any:
     fields = super(type(service), service).invitation(invitation)
     status = "pending" if fields["status"] == "expired" else fields["status"]
     return {**fields, "status": status, "expires_at": None}
 
 
 def test_no_pages(gap: Gap) -> None:
-    def members(service: Any, call: Call) -> Any:
+    def members(service: Any, request: IncomingRequest) -> Any:
         return JSONResponse([service.member(one) for one in service.organization.members()])
 
     harness, _ = gap("pages", 0, paths={("GET", "/members"): members})
@@ -214,12 +214,12 @@ def test_no_pages(gap: Gap) -> None:
 
 
 def test_no_list_of_invitations_alone(gap: Gap) -> None:
-    def people(service: Any, call: Call) -> Any:
+    def people(service: Any, request: IncomingRequest) -> Any:
         records = [*service.organization.members(), *service.organization.invitations.values()]
-        page = by_cursor(records, call.query)
+        page = page_by_cursor(records, request.query)
         items = [
             {**service.invitation(one), "kind": "invited"}
-            if isinstance(one, Invitation)
+            if isinstance(one, InvitationRecord)
             else {**service.member(one), "kind": "member"}
             for one in page.items
         ]
@@ -232,9 +232,9 @@ def test_no_list_of_invitations_alone(gap: Gap) -> None:
 
 
 def test_no_invitation_for_several_roles(gap: Gap) -> None:
-    def replace(service: Any, call: Call) -> Any:
-        member = service.organization.member(call.path["id"])
-        service.organization.set_roles(member, [service.organization.role(call.text("role"))])
+    def replace(service: Any, request: IncomingRequest) -> Any:
+        member = service.organization.member(request.path["id"])
+        service.organization.set_roles(member, [service.organization.role(request.text("role"))])
 
     harness, service = gap(
         "invitation for several roles", paths={("PATCH", "/members/{id}"): replace}
@@ -251,7 +251,7 @@ def test_no_invitation_for_several_roles(gap: Gap) -> None:
 
 
 def test_no_paths_without_a_slash(gap: Gap) -> None:
-    def show(service: Any, call: Call) -> Any:
+    def show(service: Any, request: IncomingRequest) -> Any:
         return {"name": "Works"}
 
     paths = {("GET", "/organization/"): show}
@@ -273,8 +273,8 @@ def test_no_addresses_of_members(gap: Gap) -> None:
     assert not service.outbox.emails
 
 
-def delete_record(service: Any, call: Call) -> Any:
-    id = call.path["id"]
+def delete_record(service: Any, request: IncomingRequest) -> Any:
+    id = request.path["id"]
     if id in service.organization.records:
         service.organization.remove(service.organization.member(id))
     else:
@@ -330,13 +330,13 @@ def test_no_id_for_invitations(gap: Gap) -> None:
 
 
 def test_no_single_request_for_an_invitation(gap: Gap) -> None:
-    def create(service: Any, call: Call) -> Any:
-        roles = [service.organization.role(id) for id in call.json()["roles"]]
-        made = service.organization.invite(call.text("email"), roles, send=False)
+    def create(service: Any, request: IncomingRequest) -> Any:
+        roles = [service.organization.role(id) for id in request.json()["roles"]]
+        made = service.organization.invite(request.text("email"), roles, send=False)
         return service.invitation(made)
 
-    def send(service: Any, call: Call) -> Any:
-        service.organization.resend(service.organization.invitation(call.path["id"]))
+    def send(service: Any, request: IncomingRequest) -> Any:
+        service.organization.resend(service.organization.invitation(request.path["id"]))
 
     paths = {("POST", "/people"): create, ("POST", "/people/{id}/email"): send}
     harness, _ = gap("single request for an invitation", paths=paths)
@@ -357,8 +357,8 @@ def test_no_request_to_resend(gap: Gap) -> None:
 
 
 def test_no_invitations(gap: Gap) -> None:
-    def add(service: Any, call: Call) -> Any:
-        return service.member(service.organization.add_member(call.text("email")))
+    def add(service: Any, request: IncomingRequest) -> Any:
+        return service.member(service.organization.add_member(request.text("email")))
 
     harness, _ = gap("invitations", paths={("POST", "/members"): add})
     made = harness.guests.invite(ADA)
@@ -372,8 +372,8 @@ def test_no_invitations(gap: Gap) -> None:
 
 
 def test_no_status_code_for_a_conflict(gap: Gap) -> None:
-    def refuse(service: Any, call: Call) -> Any:
-        raise ServiceRefusal(400, "is invited", "duplicate")
+    def refuse(service: Any, request: IncomingRequest) -> Any:
+        raise HttpRefusal(400, "is invited", "duplicate")
 
     def error(service: Any, status: int, code: str, refusal: Any) -> Any:
         return nested(str(refusal), code)
@@ -398,7 +398,7 @@ def test_no_refusal_of_duplicates(gap: Gap) -> None:
 
 
 def test_no_token_that_lasts(gap: Gap) -> None:
-    def token(service: Any, call: Call) -> Any:
+    def token(service: Any, request: IncomingRequest) -> Any:
         return {"access_token": service.settings("")["api_key"], "expires_in": 60}
 
     routes = Routes()

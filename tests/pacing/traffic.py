@@ -20,8 +20,7 @@ from guestlist.errors import GuestlistError
 from guestlist.exchange.account import Account, Budget
 from guestlist.exchange.step import Acquire, Block, Failure, Release, Send, Sleep, Steps
 from guestlist.provider import Provider, Response
-from guestlist.sandbox.service import Clock as ServiceClock
-from guestlist.sandbox.service import Service
+from guestlist.sandbox.service import AdjustableClock, Service
 from guestlist.verbs import Accounts, check
 from guestlist_aitronos import Aitronos
 from guestlist_aitronos.sandbox import AitronosService
@@ -208,7 +207,7 @@ def network(
 ) -> tuple[Simulation, Provider]:
     """A fresh service behind a network, and a provider that reaches it."""
     time = SimulatedTime()
-    service = case.service(clock=ServiceClock(lambda: START + time.at))
+    service = case.service(clock=AdjustableClock(lambda: START + time.at))
     service.configure(**case.switches)
     return Simulation(service, time, jitter=jitter, stall=stall, seed=seed), case.provider(service)
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from starlette.responses import Response
 
-from guestlist.sandbox import Call, OrganizationService, Sandbox
+from guestlist.sandbox import IncomingRequest, OrganizationService, Sandbox
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,16 @@ class Seen:
     headers: Sequence[tuple[str, str]]
 
     @classmethod
-    def of(cls, call: Call, names: Sequence[str]) -> Seen:
+    def of(cls, request: IncomingRequest, names: Sequence[str]) -> Seen:
         """Returns a request with those of its headers that are named."""
-        scope, headers = call.request.scope, call.request.headers
+        scope, headers = request.http.scope, request.http.headers
         return cls(
-            method=call.request.method,
+            method=request.http.method,
             path=scope["raw_path"].decode(),
             query=tuple(sorted(parse_qsl(scope["query_string"].decode(), keep_blank_values=True))),
-            body=json.loads(call.content) if call.content else None,
+            body=json.loads(request.content) if request.content else None,
             # Some clients also name the media type of a body that they do not send.
-            content_type=headers.get("content-type") if call.content else None,
+            content_type=headers.get("content-type") if request.content else None,
             headers=tuple((name, headers[name]) for name in names if name in headers),
         )
 
@@ -60,9 +60,9 @@ def judged(kind: type[OrganizationService], *headers: str, **switches: str) -> I
     answers: list[Response] = []
 
     class Noting(kind):  # type: ignore[misc, valid-type]
-        def answer(self, call: Call) -> Response:
-            seen.append(Seen.of(call, headers))
-            answer: Response = super().answer(call)
+        def answer(self, request: IncomingRequest) -> Response:
+            seen.append(Seen.of(request, headers))
+            answer: Response = super().answer(request)
             answers.append(answer)
             return answer
 

@@ -16,8 +16,7 @@ from guestlist import Conflict, Guestlist, Ledger, State
 from guestlist.changes import Action
 from guestlist.models import Member
 from guestlist.provider import Flow, Page, Request, by_cursor, operation, parse_datetime
-from guestlist.sandbox.organization import SWITCHES
-from guestlist.sandbox.organization import Member as Record
+from guestlist.sandbox.organization import SWITCHES, MemberRecord
 from guestlist.sandbox.world import World
 
 from .conftest import START, SandboxClock
@@ -35,7 +34,7 @@ class ForgetfulService(HallService):
 
     def shown(self, record: Any) -> Any:
         fields = super().shown(record)
-        if isinstance(record, Record):
+        if isinstance(record, MemberRecord):
             fields["joined_at"] = record.created_at.isoformat()
         return fields
 

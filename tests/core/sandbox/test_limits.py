@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestlist.sandbox import Limit, SlidingWindow, TokenBucket
+from guestlist.sandbox import RateLimit, SlidingWindow, TokenBucket
 
 NOW = 1_800_000_000.0
 
@@ -41,14 +41,16 @@ WINDOW = [
     [(TokenBucket(2, per=1, burst=3), 3, BUCKET), (SlidingWindow(2, per=10), 2, WINDOW)],
     ids=["bucket", "window"],
 )
-def test_table(limit: Limit, size: int, table: list[tuple[float, bool, int, float, float]]) -> None:
+def test_table(
+    limit: RateLimit, size: int, table: list[tuple[float, bool, int, float, float]]
+) -> None:
     for second, allowed, remaining, retry_after, reset in table:
-        verdict = limit.take("someone", NOW + second)
-        assert verdict.allowed == allowed
-        assert verdict.remaining == remaining
-        assert verdict.retry_after == retry_after
-        assert verdict.reset_at - NOW == pytest.approx(reset, abs=1e-6)
-        assert verdict.limit == size
+        limit_result = limit.take("someone", NOW + second)
+        assert limit_result.allowed == allowed
+        assert limit_result.remaining == remaining
+        assert limit_result.retry_after == retry_after
+        assert limit_result.reset_at - NOW == pytest.approx(reset, abs=1e-6)
+        assert limit_result.limit == size
     assert limit.take("someone else", NOW).remaining == size - 1
 
 
@@ -61,14 +63,14 @@ def test_table(limit: Limit, size: int, table: list[tuple[float, bool, int, floa
 def test_never_too_many_and_waiting_as_told_is_enough(
     gaps: list[int], rate: int, burst: int, window: bool
 ) -> None:
-    limit: Limit = SlidingWindow(burst, per=1.5) if window else TokenBucket(rate, 1.5, burst)
+    limit: RateLimit = SlidingWindow(burst, per=1.5) if window else TokenBucket(rate, 1.5, burst)
     clock = 1_800_000_000_000_000
     allowed: list[int] = []
     for gap in gaps:
         clock += gap
-        verdict = limit.take("someone", clock / 1e6)
-        if not verdict.allowed:
-            clock += round(verdict.retry_after * 1e6)
+        limit_result = limit.take("someone", clock / 1e6)
+        if not limit_result.allowed:
+            clock += round(limit_result.retry_after * 1e6)
             assert limit.take("someone", (clock - 1) / 1e6).allowed is False
             assert limit.take("someone", clock / 1e6).allowed
         allowed.append(clock)

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from guestlist.sandbox import Clock, Invitation, Organization, SandboxRefusal
+from guestlist.sandbox import AdjustableClock, InvitationRecord, Organization, SandboxRefusal
 from guestlist.sandbox.organization import SWITCHES, is_address
 from guestlist.sandbox.refusals import (
-    AlreadyInvited,
-    AlreadyMember,
+    DuplicateInvitation,
+    DuplicateMember,
     InvalidValue,
     LastRole,
     NoSeatLeft,
     NotAuthenticated,
-    NotFound,
     NotOpen,
     ProtectedMember,
+    RecordNotFound,
     RoleAlreadyHeld,
     RoleNotHeld,
     WrongAddress,
@@ -34,8 +34,8 @@ class House:
 
     def __init__(self, **behavior: str) -> None:
         assert all(value in SWITCHES[name].values for name, value in behavior.items())
-        self.emails: list[Invitation] = []
-        self.clock = Clock(lambda: 1_800_000_000.0)
+        self.emails: list[InvitationRecord] = []
+        self.clock = AdjustableClock(lambda: 1_800_000_000.0)
         self.count = 0
         self.organization = Organization(
             id="o-1",
@@ -54,10 +54,10 @@ class House:
         self.count += 1
         return f"{kind}-{self.count}"
 
-    def invite(self, email: str = ADA, *roles: Any, **how: Any) -> Invitation:
+    def invite(self, email: str = ADA, *roles: Any, **how: Any) -> InvitationRecord:
         return self.organization.invite(email, roles, **how)
 
-    def state(self, invitation: Invitation) -> str:
+    def state(self, invitation: InvitationRecord) -> str:
         return invitation.state(self.clock.now())
 
     def expire(self) -> None:
@@ -81,9 +81,9 @@ def test_a_whole_life() -> None:
     assert house.organization.member_with(ADA) is member
     assert house.state(invitation) == "accepted"
     refused(NotOpen, house.organization.accept, invitation)
-    refused(AlreadyMember, house.invite)
+    refused(DuplicateMember, house.invite)
     house.organization.remove(member)
-    refused(NotFound, house.organization.member, member.id)
+    refused(RecordNotFound, house.organization.member, member.id)
     again = house.organization.accept(house.invite())
     assert again.person is member.person
 
@@ -106,7 +106,7 @@ def test_what_is_not_an_address(text: str) -> None:
 def test_a_duplicate_is_refused() -> None:
     house = House()
     first = house.invite()
-    assert refused(AlreadyInvited, house.invite, "ADA@example.com").invitation == first.id
+    assert refused(DuplicateInvitation, house.invite, "ADA@example.com").invitation == first.id
 
 
 def test_a_duplicate_is_allowed() -> None:
@@ -128,7 +128,7 @@ def test_a_duplicate_sends_the_first_one_again() -> None:
 def test_a_duplicate_with_another_role_is_allowed() -> None:
     house = House(duplicates="per_role")
     house.invite(ADA, house.reader)
-    refused(AlreadyInvited, house.invite, ADA, house.reader)
+    refused(DuplicateInvitation, house.invite, ADA, house.reader)
     other = house.invite(ADA, house.admin)
     house.organization.accept(other)
     assert [house.state(one) for one in house.organization.invitations.values()] == [
@@ -161,7 +161,7 @@ def test_an_expired_invitation_prevents_another() -> None:
     house = House(expired_invitations="block")
     house.invite()
     house.expire()
-    refused(AlreadyInvited, house.invite)
+    refused(DuplicateInvitation, house.invite)
 
 
 def test_a_known_person_joins_at_once() -> None:
@@ -179,7 +179,7 @@ def test_an_invitation_waits_for_approval() -> None:
     house = House(approval="queue")
     first, second = house.invite(), house.invite(OTHER)
     assert (house.state(first), house.emails) == ("awaiting_approval", [])
-    refused(AlreadyInvited, house.invite)
+    refused(DuplicateInvitation, house.invite)
     for act in (house.organization.accept, house.organization.resend):
         assert refused(NotOpen, act, first).state == "awaiting_approval"
     house.organization.approve(first)
@@ -221,7 +221,7 @@ def test_a_membership_starts_with_the_invitation() -> None:
     record = invitation.member
     assert record is not None
     assert (record.status, record.person.registered) == ("invited", False)
-    refused(NotFound, house.organization.member, record.id)
+    refused(RecordNotFound, house.organization.member, record.id)
     house.organization.set_roles(record, [house.admin])
     assert invitation.roles == [house.admin]
     assert house.organization.accept(invitation, name="Ada Lovelace") is record
@@ -260,7 +260,7 @@ def test_what_can_still_be_read(rule: str) -> None:
     assert list(house.organization.invitations.values()) == [accepted, revoked]
     for one in (accepted, revoked):
         if rule == "vanish":
-            refused(NotFound, house.organization.invitation, one.id)
+            refused(RecordNotFound, house.organization.invitation, one.id)
         else:
             assert house.organization.invitation(one.id) is one
 
@@ -285,7 +285,7 @@ def test_the_id_after_a_resend(rule: str) -> None:
     assert (after == before) == (rule == "keep")
     assert house.organization.invitation(after) is invitation
     if rule == "change":
-        refused(NotFound, house.organization.invitation, before)
+        refused(RecordNotFound, house.organization.invitation, before)
 
 
 @pytest.mark.parametrize("rule", ["yes", "no"])
@@ -322,7 +322,7 @@ def test_accepting_under_another_address(rule: str, starts: str) -> None:
             house.organization.accept(invitation, email=OTHER)
         assert house.state(invitation) == "pending"
         return
-    with pytest.raises(AlreadyMember):
+    with pytest.raises(DuplicateMember):
         house.organization.accept(invitation, email=LENA)
     member = house.organization.accept(invitation, email=OTHER)
     assert (member.person.email, member.roles) == (OTHER, [house.reader])
@@ -356,8 +356,8 @@ def test_the_secret_of_a_link() -> None:
     invitation = house.invite()
     assert house.organization.invitation_with_secret(invitation.secret) is invitation
     house.organization.revoke(invitation)
-    refused(NotFound, house.organization.invitation_with_secret, invitation.secret)
-    refused(NotFound, house.organization.invitation_with_secret, "nope")
+    refused(RecordNotFound, house.organization.invitation_with_secret, invitation.secret)
+    refused(RecordNotFound, house.organization.invitation_with_secret, "nope")
 
 
 # ---------------------------------------------------------------------------- members and roles
@@ -433,8 +433,8 @@ def test_roles_are_found_by_id_and_by_name() -> None:
     house = House()
     assert house.organization.role(house.reader.id) is house.reader
     assert house.organization.role_named("READER") is house.reader
-    refused(NotFound, house.organization.role, "nope")
-    assert refused(NotFound, house.organization.role_named, "nope").kind == "role"
+    refused(RecordNotFound, house.organization.role, "nope")
+    assert refused(RecordNotFound, house.organization.role_named, "nope").kind == "role"
 
 
 # ---------------------------------------------------------------------------- seats, lists, keys

@@ -14,7 +14,7 @@ import sys
 import guestlist.sandbox
 heavy = {"starlette", "uvicorn", "jinja2"} & set(sys.modules)
 assert not heavy, heavy
-from guestlist.sandbox import Clock, Service
+from guestlist.sandbox import AdjustableClock, Service
 assert not {"uvicorn", "jinja2"} & set(sys.modules)
 """
 MISSING = """

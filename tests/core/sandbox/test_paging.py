@@ -39,11 +39,11 @@ def after_id(page: Any) -> Query | None:
 
 
 STYLES = [
-    (paging.by_offset, "limit", by_offset),
-    (paging.by_number, "per_page", by_number),
-    (paging.by_start_index, "count", by_start_index),
-    (paging.by_cursor, "limit", by_cursor),
-    (paging.after_id, "limit", after_id),
+    (paging.page_by_offset, "limit", by_offset),
+    (paging.page_by_number, "per_page", by_number),
+    (paging.page_by_start_index, "count", by_start_index),
+    (paging.page_by_cursor, "limit", by_cursor),
+    (paging.page_after_id, "limit", after_id),
 ]
 
 
@@ -78,16 +78,16 @@ def test_an_empty_list(style: Callable[..., Any], size: str, _: Any) -> None:
 
 
 def test_a_size_is_at_most_the_maximum() -> None:
-    page = paging.by_offset(RECORDS, {"limit": "99"}, maximum=3)
+    page = paging.page_by_offset(RECORDS, {"limit": "99"}, maximum=3)
     assert (len(page.items), page.next_start) == (3, 3)
 
 
 def test_cursors_lead_back_and_survive_removals() -> None:
-    first = paging.by_cursor(RECORDS, {"limit": "3"})
+    first = paging.page_by_cursor(RECORDS, {"limit": "3"})
     left = RECORDS[1:]
-    second = paging.by_cursor(left, {"limit": "3", "cursor": first.next})
+    second = paging.page_by_cursor(left, {"limit": "3", "cursor": first.next})
     assert [record.id for record in second.items] == ["r4", "r5", "r6"]
-    back = paging.by_cursor(left, {"limit": "3", "cursor": second.previous})
+    back = paging.page_by_cursor(left, {"limit": "3", "cursor": second.previous})
     assert [record.id for record in back.items] == ["r2", "r3"]
     assert (first.previous, back.previous) == ("", "")
 
@@ -95,18 +95,18 @@ def test_cursors_lead_back_and_survive_removals() -> None:
 @pytest.mark.parametrize("text", ["x", "bmV4dA==", "bmV4dF9feA==", "next__3"])
 def test_a_cursor_that_was_never_given(text: str) -> None:
     with pytest.raises(InvalidValue):
-        paging.by_cursor(RECORDS, {"cursor": text})
+        paging.page_by_cursor(RECORDS, {"cursor": text})
     with pytest.raises(InvalidValue):
-        paging.after_id(RECORDS, {"after": text})
+        paging.page_after_id(RECORDS, {"after": text})
 
 
 def test_a_link_header() -> None:
     url = "https://api.example.com/members"
-    first = paging.by_number(RECORDS, {"per_page": "3"})
+    first = paging.page_by_number(RECORDS, {"per_page": "3"})
     assert paging.link_header(first, url, {"per_page": "3"}) == (
         f'<{url}?per_page=3&page=2>; rel="next", <{url}?per_page=3&page=3>; rel="last"'
     )
-    last = paging.by_number(RECORDS, {"per_page": "3", "page": "3"})
+    last = paging.page_by_number(RECORDS, {"per_page": "3", "page": "3"})
     assert paging.link_header(last, url, {"per_page": "3"}) == ""
 
 

@@ -10,21 +10,21 @@ import pytest
 from starlette.responses import PlainTextResponse, Response
 
 from guestlist.sandbox import (
+    AdjustableClock,
     AllOf,
-    Call,
-    Clock,
-    Invitation,
-    Limit,
+    IncomingRequest,
+    InvitationRecord,
     OrganizationService,
+    RateLimit,
+    RateLimitResult,
     Routes,
     SandboxRefusal,
     SlidingWindow,
     Switch,
-    Verdict,
 )
 from guestlist.sandbox.envelopes import nested
 from guestlist.sandbox.organization import SWITCHES
-from guestlist.sandbox.refusals import AlreadyInvited, ServiceRefusal
+from guestlist.sandbox.refusals import DuplicateInvitation, HttpRefusal
 
 START = 1_800_000_000.0
 OWNER, READER = {"Authorization": "Bearer OWNER"}, {"Authorization": "Bearer READER"}
@@ -36,7 +36,7 @@ class ChoirService(OrganizationService):
     name = "choir"
     title = "The Choir"
     invitees_can_decline = True
-    errors: ClassVar = {AlreadyInvited: (400, "taken")}
+    errors: ClassVar = {DuplicateInvitation: (400, "taken")}
     behavior: ClassVar = {"accepted": "vanish"}
     switches: ClassVar = {
         "duplicates": SWITCHES["duplicates"],
@@ -57,50 +57,52 @@ class ChoirService(OrganizationService):
     def read_only_settings(self, base_url: str) -> dict[str, str]:
         return {"base_url": base_url, "token": "READER"}
 
-    def limit(self, call: Call) -> Limit | None:
+    def limit(self, request: IncomingRequest) -> RateLimit | None:
         if self.chosen["tempo"] == "fast":
             return None
-        creates = call.request.method == "POST"
+        creates = request.http.method == "POST"
         return self.invitations if creates else AllOf(self.minute, self.day)
 
-    def finish(self, response: Response, call: Call, verdict: Verdict | None) -> None:
-        if verdict is not None:
-            response.headers["X-Remaining"] = str(verdict.remaining)
+    def finish(
+        self, response: Response, request: IncomingRequest, limit_result: RateLimitResult | None
+    ) -> None:
+        if limit_result is not None:
+            response.headers["X-Remaining"] = str(limit_result.remaining)
 
     def error(self, status: int, code: str, refusal: SandboxRefusal) -> Any:
         return nested(str(refusal), code)
 
     @routes.get("/voices/me", needs_key=False)
-    def me(self, call: Call) -> Any:
+    def me(self, request: IncomingRequest) -> Any:
         return PlainTextResponse("me")
 
     @routes.get("/voices/{id}")
-    def voice(self, call: Call) -> Any:
-        return {"id": call.path["id"], "caller": call.caller.name}
+    def voice(self, request: IncomingRequest) -> Any:
+        return {"id": request.path["id"], "caller": request.caller.name}
 
     @routes.delete("/voices/{id}")
-    def silence(self, call: Call) -> Any:
+    def silence(self, request: IncomingRequest) -> Any:
         return None
 
     @routes.post("/invitations", status=201)
-    def invite(self, call: Call) -> Any:
-        invitation = self.organization.invite(call.text("email"), inviter=call.caller)
-        return {"id": invitation.id, "note": call.text("note", "none")}
+    def invite(self, request: IncomingRequest) -> Any:
+        invitation = self.organization.invite(request.text("email"), inviter=request.caller)
+        return {"id": invitation.id, "note": request.text("note", "none")}
 
     @routes.patch("/invitations")
-    def own_refusal(self, call: Call) -> Any:
-        raise ServiceRefusal(418, "a teapot", "teapot", {"X-Tea": "green"})
+    def own_refusal(self, request: IncomingRequest) -> Any:
+        raise HttpRefusal(418, "a teapot", "teapot", {"X-Tea": "green"})
 
 
 class LinkedService(ChoirService):
-    def link(self, invitation: Invitation) -> str:
+    def link(self, invitation: InvitationRecord) -> str:
         return f"https://choir.test/{invitation.secret}"
 
 
 class Sender:
     def __init__(self, **switches: str) -> None:
         self.now = START
-        self.service = ChoirService(clock=Clock(lambda: self.now))
+        self.service = ChoirService(clock=AdjustableClock(lambda: self.now))
         self.service.configure(**switches)
 
     def __call__(self, method: str, path: str, **how: Any) -> httpx.Response:
@@ -212,7 +214,7 @@ def test_the_invitee_and_the_snapshot(send: Sender) -> None:
 def test_the_email_contains_the_link_of_the_service(
     kind: type[OrganizationService], start: str
 ) -> None:
-    service = kind(clock=Clock(lambda: START))
+    service = kind(clock=AdjustableClock(lambda: START))
     invitation = service.organization.invite("ada@example.com")
     [email] = service.outbox.emails
     assert email.link == service.link(invitation) == start + invitation.secret

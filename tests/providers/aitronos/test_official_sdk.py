@@ -19,7 +19,7 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from guestlist.sandbox.service import Clock
+from guestlist.sandbox.service import AdjustableClock
 from guestlist_aitronos import sandbox as seed
 from guestlist_aitronos.sandbox import AitronosService
 
@@ -37,7 +37,7 @@ class World:
     """One sandbox with one invitation in it, and the ids that calls need."""
 
     def __init__(self) -> None:
-        self.service = AitronosService(clock=Clock(lambda: 1_770_000_000.0))
+        self.service = AitronosService(clock=AdjustableClock(lambda: 1_770_000_000.0))
         organization = self.service.organization
         self.role = organization.role_named("Member").id
         self.statuses = list(self.service.status_ids.values())

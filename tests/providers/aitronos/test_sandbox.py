@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from tests.asgi import ask
 
-from guestlist.sandbox.service import Clock
+from guestlist.sandbox.service import AdjustableClock
 from guestlist_aitronos import sandbox as seed
 from guestlist_aitronos.sandbox import AitronosService
 
@@ -126,7 +126,7 @@ Make = Callable[..., Sandbox]
 @pytest.fixture
 def make() -> Make:
     def make(**options: Any) -> Sandbox:
-        return Sandbox(AitronosService(clock=Clock(lambda: START), **options))
+        return Sandbox(AitronosService(clock=AdjustableClock(lambda: START), **options))
 
     return make
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from starlette.responses import Response
 
 from guestlist import Guestlist
-from guestlist.sandbox import Call, Sandbox
+from guestlist.sandbox import IncomingRequest, Sandbox
 from guestlist_github import GitHub
 from guestlist_github.sandbox import GitHubService
 
@@ -44,16 +44,16 @@ class Taped(GitHubService):
 
     tape: ClassVar[list[Exchange]] = []
 
-    def answer(self, call: Call) -> Response:
-        response = super().answer(call)
-        request = call.request
+    def answer(self, request: IncomingRequest) -> Response:
+        response = super().answer(request)
+        http = request.http
         self.tape.append(
             Exchange(
-                request.method,
-                request.url.path,
-                dict(request.query_params),
-                json.loads(call.content) if call.content else None,
-                dict(request.headers),
+                http.method,
+                http.url.path,
+                dict(http.query_params),
+                json.loads(request.content) if request.content else None,
+                dict(http.headers),
                 response.status_code,
                 bytes(response.body),
             )

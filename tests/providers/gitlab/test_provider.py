@@ -19,7 +19,7 @@ from guestlist.cli import main
 from guestlist.errors import ConfigError, GuestlistError
 from guestlist.exchange.step import Outgoing
 from guestlist.models import MemberState, Role, State
-from guestlist.sandbox.service import Clock
+from guestlist.sandbox.service import AdjustableClock
 from guestlist_gitlab import GitLab
 from guestlist_gitlab.sandbox import EXPIRED_TOKEN, READ_ONLY_TOKEN, REPORTER_TOKEN, GitLabService
 from pytest_guestlist.calling import call
@@ -36,7 +36,7 @@ class World:
 
     def __init__(self, kind: str) -> None:
         self.clock = VirtualClock(START)
-        self.service = GitLabService(clock=Clock(lambda: self.clock.now().timestamp()))
+        self.service = GitLabService(clock=AdjustableClock(lambda: self.clock.now().timestamp()))
         self.answers: list[tuple[str, str, int]] = []
         self.kind = kind
         self.loses = ""

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from starlette.testclient import TestClient
 
-from guestlist.sandbox import Clock
+from guestlist.sandbox import AdjustableClock
 from guestlist_keycloak.sandbox import COMPOSITES, PEOPLE, REALM, ROLES, KeycloakService
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ class Imitation:
 
     def __init__(self, profile: str) -> None:
         self.now = 1_800_000_000.0
-        self.service = KeycloakService(clock=Clock(lambda: self.now), profile=profile)
+        self.service = KeycloakService(clock=AdjustableClock(lambda: self.now), profile=profile)
         self.client = TestClient(self.service.app, base_url="http://sandbox.test")
         self.known = {
             "realm": REALM,

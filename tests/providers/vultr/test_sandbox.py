@@ -12,7 +12,7 @@ import pytest
 from tests.asgi import ask
 from tests.proofs import proofs
 
-from guestlist.sandbox import Clock, SandboxRefusal
+from guestlist.sandbox import AdjustableClock, SandboxRefusal
 from guestlist_vultr.sandbox import (
     ENGINEER_KEY,
     OWNER_KEY,
@@ -52,7 +52,7 @@ class Vultr:
 
     def __init__(self, *, profile: str | None = None, **switches: str) -> None:
         chosen: dict[str, Any] = {"rate": "off", **switches}
-        self.service = VultrService(clock=Clock(lambda: NOW), profile=profile, **chosen)
+        self.service = VultrService(clock=AdjustableClock(lambda: NOW), profile=profile, **chosen)
 
     def __call__(
         self,

@@ -17,17 +17,23 @@ if TYPE_CHECKING:
     from guestlist.sandbox.errors import SandboxError, SandboxMistake
     from guestlist.sandbox.limits import (
         AllOf,
-        Limit,
+        RateLimit,
+        RateLimitResult,
         SlidingWindow,
         TokenBucket,
-        Verdict,
         client_address,
     )
-    from guestlist.sandbox.organization import Invitation, Member, Organization, Person, Role
-    from guestlist.sandbox.routing import Call, OrganizationService, Routes
+    from guestlist.sandbox.organization import (
+        InvitationRecord,
+        MemberRecord,
+        Organization,
+        PersonRecord,
+        RoleRecord,
+    )
+    from guestlist.sandbox.routing import IncomingRequest, OrganizationService, Routes
     from guestlist.sandbox.server import Sandbox
     from guestlist.sandbox.service import (
-        Clock,
+        AdjustableClock,
         Email,
         Outbox,
         SandboxRefusal,
@@ -43,16 +49,22 @@ _HOMES = {
     "errors": ("SandboxError", "SandboxMistake"),
     "limits": (
         "AllOf",
-        "Limit",
+        "RateLimit",
         "SlidingWindow",
         "TokenBucket",
-        "Verdict",
+        "RateLimitResult",
         "client_address",
     ),
-    "organization": ("Invitation", "Member", "Organization", "Person", "Role"),
-    "routing": ("Call", "OrganizationService", "Routes"),
+    "organization": (
+        "InvitationRecord",
+        "MemberRecord",
+        "Organization",
+        "PersonRecord",
+        "RoleRecord",
+    ),
+    "routing": ("IncomingRequest", "OrganizationService", "Routes"),
     "server": ("Sandbox",),
-    "service": ("Clock", "Email", "Outbox", "SandboxRefusal", "Service", "Switch"),
+    "service": ("AdjustableClock", "Email", "Outbox", "SandboxRefusal", "Service", "Switch"),
     "services": ("service_classes",),
     "world": ("Hosted", "World"),
 }
@@ -60,20 +72,21 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 _EXTRA = frozenset({"jinja2", "starlette", "uvicorn"})
 
 __all__ = [
+    "AdjustableClock",
     "AllOf",
-    "Call",
-    "Clock",
     "Email",
     "Hosted",
-    "Invitation",
-    "Limit",
-    "Member",
+    "IncomingRequest",
+    "InvitationRecord",
+    "MemberRecord",
     "Organization",
     "OrganizationService",
     "Outbox",
-    "Person",
+    "PersonRecord",
+    "RateLimit",
+    "RateLimitResult",
     "ReceivedEmail",
-    "Role",
+    "RoleRecord",
     "Routes",
     "RunningService",
     "Sandbox",
@@ -85,7 +98,6 @@ __all__ = [
     "SlidingWindow",
     "Switch",
     "TokenBucket",
-    "Verdict",
     "World",
     "accounts_of",
     "client_address",

@@ -4,7 +4,7 @@ No library fits: `limits` reads the machine's clock, and `pyrate-limiter` report
 remaining requests nor the time at which a limit is fully available again.
 
 Time is counted in whole microseconds, the resolution of `timedelta`. So no rounding errors add up,
-and a request that is sent exactly `Verdict.retry_after` seconds later is allowed.
+and a request that is sent exactly `RateLimitResult.retry_after` seconds later is allowed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MICROSECONDS = 1_000_000
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RateLimitResult:
     """The decision of a limit about one request."""
 
     allowed: bool
@@ -44,10 +44,10 @@ class Verdict:
         return str(ceil(self.reset_at))
 
 
-class Limit(Protocol):
+class RateLimit(Protocol):
     """Allows or refuses requests. Each key has a count of its own."""
 
-    def take(self, key: str, now: float) -> Verdict:
+    def take(self, key: str, now: float) -> RateLimitResult:
         """Counts a request of `key` at the time `now` (seconds since 1970).
 
         A refused request is not counted. If `now` is before the last request of this key, the time
@@ -73,7 +73,7 @@ class TokenBucket:
         # no fractions.
         self._missing: dict[str, tuple[int, int]] = {}
 
-    def take(self, key: str, now: float) -> Verdict:
+    def take(self, key: str, now: float) -> RateLimitResult:
         moment = _microseconds(now)
         missing, since = self._missing.get(key, (0, moment))
         moment = max(moment, since)
@@ -85,7 +85,7 @@ class TokenBucket:
             room -= self._period
         self._missing[key] = (missing, moment)
         wait = 0 if allowed else -(-(self._period - room) // self.rate)
-        return Verdict(
+        return RateLimitResult(
             allowed=allowed,
             remaining=room // self._period,
             limit=self.burst,
@@ -108,7 +108,7 @@ class SlidingWindow:
             raise ValueError("a sliding window needs a positive count and period")
         self._taken: dict[str, deque[int]] = {}
 
-    def take(self, key: str, now: float) -> Verdict:
+    def take(self, key: str, now: float) -> RateLimitResult:
         taken = self._taken.setdefault(key, deque(maxlen=self.count))
         moment = _microseconds(now)
         if taken:
@@ -119,7 +119,7 @@ class SlidingWindow:
         if allowed:
             taken.append(moment)
         wait = 0 if allowed else taken[0] + self._period - moment
-        return Verdict(
+        return RateLimitResult(
             allowed=allowed,
             remaining=self.count - len(taken),
             limit=self.count,
@@ -135,19 +135,19 @@ def client_address(scope: Scope) -> str:
 
 
 class AllOf:
-    """Several limits at once, such as a number per minute and one per day. The verdict is that of
-    the first limit that refuses, or else that of the first limit."""
+    """Several limits at once, such as a number per minute and one per day. Returns the result of
+    the first limit that refuses, or else of the first limit."""
 
-    def __init__(self, *limits: Limit) -> None:
+    def __init__(self, *limits: RateLimit) -> None:
         self._limits = limits
 
-    def take(self, key: str, now: float) -> Verdict:
-        verdicts = []
+    def take(self, key: str, now: float) -> RateLimitResult:
+        results = []
         for limit in self._limits:
-            verdicts.append(limit.take(key, now))
-            if not verdicts[-1].allowed:
-                return verdicts[-1]
-        return verdicts[0]
+            results.append(limit.take(key, now))
+            if not results[-1].allowed:
+                return results[-1]
+        return results[0]
 
 
 def credentials(scope: Scope) -> str:

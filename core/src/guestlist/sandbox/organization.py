@@ -14,21 +14,21 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from guestlist.sandbox.refusals import (
-    AlreadyInvited,
-    AlreadyMember,
+    DuplicateInvitation,
+    DuplicateMember,
     InvalidValue,
     LastRole,
     NoSeatLeft,
     NotAuthenticated,
-    NotFound,
     NotOpen,
     ProtectedMember,
+    RecordNotFound,
     RoleAlreadyHeld,
+    RoleNotFound,
     RoleNotHeld,
-    UnknownRole,
     WrongAddress,
 )
-from guestlist.sandbox.service import Clock, Switch
+from guestlist.sandbox.service import AdjustableClock, Switch
 
 SWITCHES = {
     "duplicates": Switch(
@@ -119,7 +119,7 @@ class Record:
 
 
 @dataclass(eq=False, kw_only=True)
-class Person(Record):
+class PersonRecord(Record):
     """A person with an account on the service. The person need not be in the organization.
     Inherits the fields of `Record`."""
 
@@ -131,7 +131,7 @@ class Person(Record):
 
 
 @dataclass(eq=False, kw_only=True)
-class Role(Record):
+class RoleRecord(Record):
     """A role of any kind. Inherits the fields of `Record`."""
 
     name: str
@@ -141,13 +141,13 @@ class Role(Record):
 
 
 @dataclass(eq=False, kw_only=True)
-class Invitation(Record):
+class InvitationRecord(Record):
     """An invitation of one address to the organization. Inherits the fields of `Record`."""
 
     email: str
-    roles: list[Role]
+    roles: list[RoleRecord]
     """The offered roles."""
-    inviter: Person | None
+    inviter: PersonRecord | None
     """The person who invited, if the service passed one to `Organization.invite`."""
     secret: str = field(repr=False)
     """The part of the link that lets a person accept."""
@@ -159,9 +159,9 @@ class Invitation(Record):
     """`accepted`, `declined`, `rejected` or `revoked`; empty while it is open or expired."""
     ended_at: datetime | None = None
     """When it ended. None while `ended` is empty."""
-    member: Member | None = None
+    member: MemberRecord | None = None
     """The person's record as a member, if there is one."""
-    before: Invitation | None = None
+    before: InvitationRecord | None = None
     """The record before the last resend, if that changed the id."""
 
     def state(self, now: datetime) -> str:
@@ -177,12 +177,12 @@ ACTIVE, SUSPENDED, INVITED, REMOVED = "active", "suspended", "invited", "removed
 
 
 @dataclass(eq=False, kw_only=True)
-class Member(Record):
+class MemberRecord(Record):
     """A person's record in the organization. Inherits the fields of `Record`."""
 
-    person: Person
+    person: PersonRecord
     """The account, which has the address and the name."""
-    roles: list[Role]
+    roles: list[RoleRecord]
     """The roles that the member holds."""
     status: str = ACTIVE
     """`active`, `suspended`, `invited` or `removed`."""
@@ -206,7 +206,7 @@ class Member(Record):
 class Key:
     """Credentials of a person. `Organization.add_key` creates them."""
 
-    person: Person
+    person: PersonRecord
     """The person whose requests they authenticate."""
     read_only: bool = False
     """Whether they may only read: see `OrganizationService.permit`."""
@@ -248,19 +248,19 @@ class Organization:
     Every method raises a subclass of `SandboxRefusal` for what the service refuses.
     """
 
-    owner: Member | None = None
-    owner_role: Role | None = None
-    default_role: Role | None = None
+    owner: MemberRecord | None = None
+    owner_role: RoleRecord | None = None
+    default_role: RoleRecord | None = None
 
     def __init__(
         self,
         *,
         id: str,
         name: str,
-        clock: Clock,
+        clock: AdjustableClock,
         lifetime: timedelta | None,
         new_id: Callable[[str], str],
-        send: Callable[[Invitation], object],
+        send: Callable[[InvitationRecord], object],
         behavior: Mapping[str, str] | None = None,
         is_address: Callable[[str], bool] = is_address,
     ) -> None:
@@ -274,10 +274,10 @@ class Organization:
         self._send = send
         self._is_address = is_address
         self._count = 0
-        self.people: dict[str, Person] = {}
-        self.records: dict[str, Member] = {}
-        self.invitations: dict[str, Invitation] = {}
-        self.roles: dict[str, Role] = {}
+        self.people: dict[str, PersonRecord] = {}
+        self.records: dict[str, MemberRecord] = {}
+        self.invitations: dict[str, InvitationRecord] = {}
+        self.roles: dict[str, RoleRecord] = {}
         self.keys: dict[str, Key] = {}
 
     def is_set(self, switch: str, value: str) -> bool:
@@ -290,14 +290,16 @@ class Organization:
 
     # ------------------------------------------------------------------ people and credentials
 
-    def add_person(self, email: str, name: str = "", **fields: Any) -> Person:
+    def add_person(self, email: str, name: str = "", **fields: Any) -> PersonRecord:
         """Creates an account. Unknown keywords become `fields` of the record."""
         known = {one: fields.pop(one) for one in ("login", "registered") if one in fields}
-        person = Person(**self.identity("person"), email=email, name=name, fields=fields, **known)
+        person = PersonRecord(
+            **self.identity("person"), email=email, name=name, fields=fields, **known
+        )
         self.people[person.id] = person
         return person
 
-    def add_key(self, person: Person, secret: str = "", **how: Any) -> str:
+    def add_key(self, person: PersonRecord, secret: str = "", **how: Any) -> str:
         """Gives a person credentials, and returns them. `how` are the fields of `Key`."""
         secret = secret or self._new_id("key")
         self.keys[secret] = Key(person, **how)
@@ -318,7 +320,7 @@ class Organization:
             raise NotAuthenticated("these credentials have expired", "expired")
         return key
 
-    def person_with(self, email: str) -> Person | None:
+    def person_with(self, email: str) -> PersonRecord | None:
         """Returns the account with an address, compared without case, or None."""
         return next((one for one in self.people.values() if _same(one.email, email)), None)
 
@@ -326,48 +328,48 @@ class Organization:
 
     def add_role(
         self, name: str, kind: str = "role", *, id: str = "", manages: bool = False, **fields: Any
-    ) -> Role:
+    ) -> RoleRecord:
         """Creates a role. Unknown keywords become `fields` of the record."""
         identity = self.identity("role", id)
-        role = Role(**identity, name=name, kind=kind, manages=manages, fields=fields)
+        role = RoleRecord(**identity, name=name, kind=kind, manages=manages, fields=fields)
         self.roles[role.id] = role
         return role
 
-    def role(self, id: str) -> Role:
+    def role(self, id: str) -> RoleRecord:
         """Returns a role by its id."""
         if id not in self.roles:
-            raise UnknownRole
+            raise RoleNotFound
         return self.roles[id]
 
-    def role_named(self, name: str) -> Role:
+    def role_named(self, name: str) -> RoleRecord:
         """Returns a role by its name, compared without case."""
         for role in self.roles.values():
             if role.name.casefold() == name.casefold():
                 return role
-        raise UnknownRole
+        raise RoleNotFound
 
     # ------------------------------------------------------------------ members
 
-    def members(self) -> list[Member]:
+    def members(self) -> list[MemberRecord]:
         """Returns the members, oldest first, suspended ones included."""
         return [one for one in self.records.values() if one.is_in]
 
-    def member(self, id: str) -> Member:
+    def member(self, id: str) -> MemberRecord:
         """Returns a member by its id."""
         record = self.record(id)
         if not record.is_in:
-            raise NotFound("member")
+            raise RecordNotFound("member")
         return record
 
-    def record(self, id: str) -> Member:
+    def record(self, id: str) -> MemberRecord:
         """Returns the record of a member, of an invited person, or of one who left."""
         return _found(self.records, id, "member")
 
-    def record_of(self, person: Person) -> Member | None:
+    def record_of(self, person: PersonRecord) -> MemberRecord | None:
         """Returns a person's record in the organization, in any status."""
         return next((one for one in self.records.values() if one.person is person), None)
 
-    def member_with(self, email: str) -> Member | None:
+    def member_with(self, email: str) -> MemberRecord | None:
         """Returns the member with an address, compared without case, or None."""
         return next((one for one in self.members() if _same(one.person.email, email)), None)
 
@@ -375,18 +377,18 @@ class Organization:
         self,
         email: str,
         name: str = "",
-        roles: Iterable[Role] = (),
+        roles: Iterable[RoleRecord] = (),
         *,
         key: str = "",
         **fields: Any,
-    ) -> Member:
+    ) -> MemberRecord:
         """Makes a person a member without an invitation; creates the account if there is none."""
         person = self.person_with(email) or self.add_person(email, name, **fields)
         if key:
             self.add_key(person, key)
         return self._join(person, list(roles))
 
-    def remove(self, member: Member) -> None:
+    def remove(self, member: MemberRecord) -> None:
         """Ends a membership, and withdraws the invitation that belongs to the same record."""
         self.refuse_if_protected(member, "remove")
         for invitation in self.invitations.values():
@@ -397,29 +399,29 @@ class Organization:
         else:
             del self.records[member.id]
 
-    def restore(self, member: Member) -> None:
+    def restore(self, member: MemberRecord) -> None:
         """Makes a removed person a member again, or an invited one if there was no acceptance."""
         self._set_status(member, INVITED if member.joined_at is None else ACTIVE)
 
-    def suspend(self, member: Member) -> None:
+    def suspend(self, member: MemberRecord) -> None:
         """Suspends a member. Suspending again keeps the first date."""
         self.refuse_if_protected(member, "suspend")
         self._set_status(member, SUSPENDED)
         member.suspended_at = member.suspended_at or self.clock.now()
 
-    def unsuspend(self, member: Member) -> None:
+    def unsuspend(self, member: MemberRecord) -> None:
         """Ends a suspension."""
         self._set_status(member, ACTIVE)
         member.suspended_at = None
 
-    def assign(self, member: Member, role: Role) -> None:
+    def assign(self, member: MemberRecord, role: RoleRecord) -> None:
         """Adds a role to those of a member."""
         if role not in member.roles:
             self.set_roles(member, [*member.roles, role])
         elif self.is_set("assigned_again", "refuse"):
             raise RoleAlreadyHeld("the member has this role")
 
-    def unassign(self, member: Member, role: Role) -> None:
+    def unassign(self, member: MemberRecord, role: RoleRecord) -> None:
         """Takes a role away. The switch `last_role` decides about the last one."""
         if role not in member.roles:
             raise RoleNotHeld("the member does not have this role")
@@ -434,7 +436,7 @@ class Organization:
         else:
             self.set_roles(member, left)
 
-    def set_roles(self, member: Member, roles: Iterable[Role]) -> None:
+    def set_roles(self, member: MemberRecord, roles: Iterable[RoleRecord]) -> None:
         """Replaces the roles of a member, and those that an open invitation of the same record
         offers."""
         roles = list(roles)
@@ -445,7 +447,7 @@ class Organization:
             if invitation.member is member and not invitation.ended:
                 invitation.roles = roles
 
-    def refuse_if_protected(self, member: Member, action: str) -> None:
+    def refuse_if_protected(self, member: MemberRecord, action: str) -> None:
         """Raises ProtectedMember for the owner, and for the last holder of the owner's role."""
         holders = [one for one in self.members() if self.owner_role in one.roles]
         if member is self.owner or holders == [member]:
@@ -453,67 +455,67 @@ class Organization:
 
     # ------------------------------------------------------------------ invitations
 
-    def invitation(self, id: str) -> Invitation:
+    def invitation(self, id: str) -> InvitationRecord:
         """Returns an invitation that the service still shows, by its id."""
         invitation = self.any_invitation(id)
         if not self.shows(invitation):
-            raise NotFound("invitation")
+            raise RecordNotFound("invitation")
         return invitation
 
-    def any_invitation(self, id: str) -> Invitation:
+    def any_invitation(self, id: str) -> InvitationRecord:
         """Returns an invitation by its id, even if the service does not show it any more."""
         return _found(self.invitations, _key(id) if self._by_address else id, "invitation")
 
-    def invitation_with_secret(self, secret: str) -> Invitation:
+    def invitation_with_secret(self, secret: str) -> InvitationRecord:
         """Returns the invitation whose link has this secret. It may have been used."""
         for invitation in self.invitations.values():
             if invitation.secret == secret and invitation.ended != "revoked":
                 return invitation
-        raise NotFound("invitation")
+        raise RecordNotFound("invitation")
 
-    def invitations_to(self, email: str) -> list[Invitation]:
+    def invitations_to(self, email: str) -> list[InvitationRecord]:
         """Returns the invitations of an address that the service shows, newest first."""
         all_of_them = reversed(self.invitations.values())
         return [one for one in all_of_them if _same(one.email, email) and self.shows(one)]
 
-    def shows(self, invitation: Invitation) -> bool:
+    def shows(self, invitation: InvitationRecord) -> bool:
         """Returns whether the service still shows an invitation: see `accepted` and `revoked`."""
         switch = invitation.ended if invitation.ended in ("accepted", "revoked") else ""
         return not switch or not self.is_set(switch, "vanish")
 
-    def shown_invitations(self) -> list[Invitation]:
+    def shown_invitations(self) -> list[InvitationRecord]:
         """Returns the invitations that the service shows, oldest first."""
         return [one for one in self.invitations.values() if self.shows(one)]
 
-    def is_open(self, invitation: Invitation) -> bool:
+    def is_open(self, invitation: InvitationRecord) -> bool:
         """Returns whether an invitation can still lead to membership without another email."""
         return invitation.state(self.clock.now()) in ("pending", "awaiting_approval")
 
     def invite(
         self,
         email: str,
-        roles: Iterable[Role] = (),
+        roles: Iterable[RoleRecord] = (),
         *,
-        inviter: Person | None = None,
+        inviter: PersonRecord | None = None,
         send: bool = True,
         **fields: Any,
-    ) -> Invitation:
+    ) -> InvitationRecord:
         """Invites an address, and sends the email unless `send` is false. Unknown keywords become
         `fields` of the invitation.
 
         Returns an accepted invitation without a record if the person joins at once.
 
         Raises:
-            AlreadyMember, AlreadyInvited, NoSeatLeft: as the switches say.
+            DuplicateMember, DuplicateInvitation, NoSeatLeft: as the switches say.
             InvalidValue: the address is not one.
         """
         email, roles = email.strip(), list(roles)
         if self.member_with(email) and self.is_set("inviting_members", "refuse"):
-            raise AlreadyMember("the person is a member")
+            raise DuplicateMember("the person is a member")
         blocking = self._blocking(email, roles)
         if blocking is not None:
             if not self.is_set("duplicates", "resend"):
-                raise AlreadyInvited(blocking.id)
+                raise DuplicateInvitation(blocking.id)
             blocking.roles = roles
             if blocking.member is not None:
                 blocking.member.roles = roles
@@ -522,7 +524,7 @@ class Organization:
             raise InvalidValue("email")
         self._take_seat()
         person = self.person_with(email)
-        invitation = Invitation(
+        invitation = InvitationRecord(
             **self.identity("invitation", _key(email) if self._by_address else ""),
             email=email,
             roles=roles,
@@ -545,7 +547,7 @@ class Organization:
             self._send(invitation)
         return invitation
 
-    def resend(self, invitation: Invitation, *, send: bool = True) -> Invitation:
+    def resend(self, invitation: InvitationRecord, *, send: bool = True) -> InvitationRecord:
         """Sends the email again. The switches decide about the id and the expiry.
 
         Raises:
@@ -567,7 +569,7 @@ class Organization:
             self._send(invitation)
         return invitation
 
-    def change_invitation(self, invitation: Invitation, roles: Iterable[Role]) -> None:
+    def change_invitation(self, invitation: InvitationRecord, roles: Iterable[RoleRecord]) -> None:
         """Replaces the roles that an open invitation offers, and those of the invited person's
         record. Sends no email.
 
@@ -580,7 +582,7 @@ class Organization:
         if invitation.member is not None:
             invitation.member.roles = invitation.roles
 
-    def revoke(self, invitation: Invitation) -> None:
+    def revoke(self, invitation: InvitationRecord) -> None:
         """Withdraws an invitation that is open or has expired, and the invited person's record.
 
         Raises:
@@ -591,19 +593,21 @@ class Organization:
         self._end(invitation, "revoked")
         self._drop_invited_record(invitation)
 
-    def approve(self, invitation: Invitation) -> None:
+    def approve(self, invitation: InvitationRecord) -> None:
         """Approves an invitation that waits, and sends its email."""
         self._refuse_unless(invitation, "awaiting_approval")
         invitation.waits = False
         invitation.expires_at = self._expiry()
         self._send(invitation)
 
-    def reject(self, invitation: Invitation) -> None:
+    def reject(self, invitation: InvitationRecord) -> None:
         """Refuses to approve an invitation that waits."""
         self._refuse_unless(invitation, "awaiting_approval")
         self._end(invitation, "rejected")
 
-    def accept(self, invitation: Invitation, *, email: str = "", name: str = "") -> Member:
+    def accept(
+        self, invitation: InvitationRecord, *, email: str = "", name: str = ""
+    ) -> MemberRecord:
         """Accepts an invitation as its invitee.
 
         Args:
@@ -614,7 +618,7 @@ class Organization:
         Raises:
             NotOpen: it has ended, expired, or waits for approval.
             WrongAddress: the service does not let another address accept.
-            AlreadyMember: the person who accepts is a member.
+            DuplicateMember: the person who accepts is a member.
         """
         email = email or invitation.email
         is_other = not _same(email, invitation.email)
@@ -623,7 +627,7 @@ class Organization:
         self._refuse_unless(invitation, "pending")
         member = self.member_with(email)
         if member and (is_other or self.is_set("inviting_members", "refuse")):
-            raise AlreadyMember("the person is a member")
+            raise DuplicateMember("the person is a member")
         person = self.person_with(email) or self.add_person(email, registered=False)
         if not person.registered:
             person.name = name or person.name or _name_from(email)
@@ -636,7 +640,7 @@ class Organization:
         invitation.member = member or self._join(person, invitation.roles, invitation=invitation.id)
         return invitation.member
 
-    def decline(self, invitation: Invitation) -> None:
+    def decline(self, invitation: InvitationRecord) -> None:
         """Declines an invitation as its invitee. Raises NotOpen if it has ended."""
         state = invitation.state(self.clock.now())
         if state not in ("pending", "expired"):
@@ -651,7 +655,7 @@ class Organization:
         now = self.clock.now()
         return [one for one in records if one.created_at + lag <= now]
 
-    def address_of(self, member: Member) -> str | None:
+    def address_of(self, member: MemberRecord) -> str | None:
         """Returns the address that the member list shows: see `member_addresses`."""
         return None if self.is_set("member_addresses", "hidden") else member.person.email
 
@@ -692,7 +696,7 @@ class Organization:
     def _by_address(self) -> bool:
         return self.is_set("invitation_ids", "address")
 
-    def _blocking(self, email: str, roles: list[Role]) -> Invitation | None:
+    def _blocking(self, email: str, roles: list[RoleRecord]) -> InvitationRecord | None:
         if self.is_set("duplicates", "allow"):
             return None
         for invitation in self.invitations_to(email):
@@ -723,8 +727,13 @@ class Organization:
             raise NoSeatLeft(f"all {seats} seats are taken")
 
     def _join(
-        self, person: Person, roles: list[Role], status: str = ACTIVE, *, invitation: str = ""
-    ) -> Member:
+        self,
+        person: PersonRecord,
+        roles: list[RoleRecord],
+        status: str = ACTIVE,
+        *,
+        invitation: str = "",
+    ) -> MemberRecord:
         """Returns the person's record with these roles and this status; creates it if needed.
 
         Args:
@@ -735,14 +744,14 @@ class Organization:
         if member is None:
             ids = {"person": person.id, "invitation": invitation}
             id = ids.get(self.value("member_ids"), "")
-            member = Member(**self.identity("member", id), person=person, roles=[])
+            member = MemberRecord(**self.identity("member", id), person=person, roles=[])
             self.records[member.id] = member
         member.roles, member.status, member.updated_at = list(roles), status, now
         if status == ACTIVE:
             member.joined_at = now
         return member
 
-    def _drop_invited_record(self, invitation: Invitation) -> None:
+    def _drop_invited_record(self, invitation: InvitationRecord) -> None:
         """Deletes the record of a person who is only invited. One who had left is removed again."""
         member = invitation.member
         if member is None or member.status != INVITED:
@@ -752,17 +761,17 @@ class Organization:
         else:
             del self.records[member.id]
 
-    def _set_status(self, member: Member, status: str) -> None:
+    def _set_status(self, member: MemberRecord, status: str) -> None:
         member.status, member.updated_at = status, self.clock.now()
 
     def _expiry(self) -> datetime | None:
         return None if self.lifetime is None else self.clock.now() + self.lifetime
 
-    def _end(self, invitation: Invitation, how: str) -> None:
+    def _end(self, invitation: InvitationRecord, how: str) -> None:
         invitation.ended = how
         invitation.ended_at = invitation.updated_at = self.clock.now()
 
-    def _refuse_unless(self, invitation: Invitation, state: str) -> None:
+    def _refuse_unless(self, invitation: InvitationRecord, state: str) -> None:
         present = invitation.state(self.clock.now())
         if present != state:
             raise NotOpen(present)
@@ -782,5 +791,5 @@ def _name_from(email: str) -> str:
 
 def _found(records: Mapping[str, RecordT], id: str, kind: str) -> RecordT:
     if id not in records:
-        raise NotFound(kind)
+        raise RecordNotFound(kind)
     return records[id]

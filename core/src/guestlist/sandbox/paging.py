@@ -1,7 +1,7 @@
 """The ways in which services divide lists into pages.
 
-Each function takes the records and the query of a request, and returns a `Page`. What an answer
-says about further pages is the service's own: a header, a number, or a cursor.
+Each function takes the records and the query of a request, and returns a `ServedPage`.
+What an answer says about further pages is the service's own: a header, a number, or a cursor.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _CURSOR = re.compile(r"(next|prev)__([0-9]{1,18})")
 
 
 @dataclass(frozen=True)
-class Page(Generic[T]):
+class ServedPage(Generic[T]):
     """A part of a list."""
 
     items: Sequence[T]
@@ -50,7 +50,7 @@ class Page(Generic[T]):
         return end if end < self.total and self.items else None
 
 
-def by_offset(
+def page_by_offset(
     items: Sequence[T],
     query: Mapping[str, str],
     *,
@@ -58,13 +58,13 @@ def by_offset(
     size: str = "limit",
     default: int = 20,
     maximum: int = 100,
-) -> Page[T]:
+) -> ServedPage[T]:
     """Returns a page by its position and size: `?offset=20&limit=20`."""
     first, count = _number(query, start, 0), _size(query, size, default, maximum)
-    return Page(items[first : first + count], first, count, len(items))
+    return ServedPage(items[first : first + count], first, count, len(items))
 
 
-def by_number(
+def page_by_number(
     items: Sequence[T],
     query: Mapping[str, str],
     *,
@@ -73,29 +73,31 @@ def by_number(
     first: int = 1,
     default: int = 20,
     maximum: int = 100,
-) -> Page[T]:
+) -> ServedPage[T]:
     """Returns a page by its number, which starts from `first`: `?page=2&per_page=20`."""
     count = _size(query, size, default, maximum)
     start = max(0, _number(query, page, first) - first) * count
-    return Page(items[start : start + count], start, count, len(items))
+    return ServedPage(items[start : start + count], start, count, len(items))
 
 
-def by_start_index(items: Sequence[T], query: Mapping[str, str], *, default: int = 100) -> Page[T]:
+def page_by_start_index(
+    items: Sequence[T], query: Mapping[str, str], *, default: int = 100
+) -> ServedPage[T]:
     """Returns a page as SCIM does (RFC 7644, 3.4.2.4): `?startIndex=1&count=20`, counted from 1."""
     start = max(1, _number(query, "startIndex", 1)) - 1
     count = _number(query, "count", default)
-    return Page(items[start : start + count], start, count, len(items))
+    return ServedPage(items[start : start + count], start, count, len(items))
 
 
 @dataclass(frozen=True)
-class CursorPage(Page[T]):
+class CursorPage(ServedPage[T]):
     """A part of a list, with cursors. They are empty at the ends of the list."""
 
     next: str
     previous: str
 
 
-def by_cursor(
+def page_by_cursor(
     records: Sequence[NumberedT],
     query: Mapping[str, str],
     *,
@@ -129,7 +131,7 @@ def by_cursor(
     )
 
 
-def after_id(
+def page_after_id(
     records: Sequence[RecordT],
     query: Mapping[str, str],
     *,
@@ -157,7 +159,7 @@ def after_id(
     )
 
 
-def link_header(page: Page[T], url: str, query: Mapping[str, str], name: str = "page") -> str:
+def link_header(page: ServedPage[T], url: str, query: Mapping[str, str], name: str = "page") -> str:
     """Returns a `Link` header (RFC 8288) with the next and the last page, by page number; empty
     on the last page."""
     if page.next_start is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from guestlist.sandbox.limits import Verdict
+from guestlist.sandbox.limits import RateLimitResult
 from guestlist.sandbox.service import SandboxRefusal
 
 
@@ -25,7 +25,7 @@ class NotPermitted(SandboxRefusal):
     """The caller is known, but may not do this."""
 
 
-class NotFound(SandboxRefusal):
+class RecordNotFound(SandboxRefusal):
     """There is no such record. `kind` is `invitation`, `member`, `role` and so on."""
 
     def __init__(self, kind: str) -> None:
@@ -33,14 +33,14 @@ class NotFound(SandboxRefusal):
         self.kind = kind
 
 
-class UnknownRole(NotFound):
+class RoleNotFound(RecordNotFound):
     """There is no such role."""
 
     def __init__(self) -> None:
         super().__init__("role")
 
 
-class UnknownPath(NotFound):
+class PathNotFound(RecordNotFound):
     """The service has no such path."""
 
     def __init__(self) -> None:
@@ -63,11 +63,11 @@ class InvalidValue(SandboxRefusal):
         self.field = field
 
 
-class AlreadyMember(SandboxRefusal):
+class DuplicateMember(SandboxRefusal):
     """The person is a member."""
 
 
-class AlreadyInvited(SandboxRefusal):
+class DuplicateInvitation(SandboxRefusal):
     """The address has an open invitation: `invitation` is its id."""
 
     def __init__(self, invitation: str) -> None:
@@ -115,12 +115,12 @@ class LastRole(SandboxRefusal):
 class TooManyRequests(SandboxRefusal):
     """The rate limit is reached."""
 
-    def __init__(self, verdict: Verdict) -> None:
+    def __init__(self, limit_result: RateLimitResult) -> None:
         super().__init__("too many requests")
-        self.verdict = verdict
+        self.limit_result = limit_result
 
 
-class ServiceRefusal(SandboxRefusal):
+class HttpRefusal(SandboxRefusal):
     """A refusal that only this service has, with the status and the code to answer with."""
 
     def __init__(

@@ -8,7 +8,7 @@ an endpoint for each method and path, and says how records and errors look:
         routes = Routes()
 
         @routes.get("/members")
-        def list_members(self, call: Call) -> Any:
+        def list_members(self, request: IncomingRequest) -> Any:
             return [shape(one) for one in self.organization.members()]
 
 A request passes these checks: the rate limit (429), path and method (404, 405), credentials (401),
@@ -30,21 +30,27 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from guestlist.sandbox.limits import Limit, Verdict, client_address
-from guestlist.sandbox.organization import Invitation, Key, Member, Organization, Person
+from guestlist.sandbox.limits import RateLimit, RateLimitResult, client_address
+from guestlist.sandbox.organization import (
+    InvitationRecord,
+    Key,
+    MemberRecord,
+    Organization,
+    PersonRecord,
+)
 from guestlist.sandbox.refusals import (
+    HttpRefusal,
     InvalidValue,
     MethodNotAllowed,
     NotAuthenticated,
-    NotFound,
     NotPermitted,
-    ServiceRefusal,
+    PathNotFound,
+    RecordNotFound,
     TooManyRequests,
-    UnknownPath,
 )
 from guestlist.sandbox.service import SandboxRefusal, Service
 
-Handler = Callable[[Any, "Call"], Any]
+Handler = Callable[[Any, "IncomingRequest"], Any]
 """An endpoint: a function of the service and the request that returns the JSON to answer with.
 None answers without a body; a `Response` is sent as it is."""
 HandlerT = TypeVar("HandlerT", bound=Handler)
@@ -119,7 +125,7 @@ class Routes:
         """Returns the endpoint of a request, and the segments that the path names.
 
         Raises:
-            UnknownPath: no path fits.
+            PathNotFound: no path fits.
             MethodNotAllowed: only other methods fit.
         """
         method = "GET" if method == "HEAD" else method
@@ -132,14 +138,14 @@ class Routes:
                 allowed += [*methods, "HEAD"] if "GET" in methods else methods
         if allowed:
             raise MethodNotAllowed(", ".join(dict.fromkeys(allowed)))
-        raise UnknownPath
+        raise PathNotFound
 
 
 @dataclass
-class Call:
+class IncomingRequest:
     """A request to an endpoint."""
 
-    request: Request
+    http: Request
     content: bytes
     endpoint: Endpoint | None = None
     path: Mapping[str, str] = field(default_factory=dict)
@@ -149,7 +155,7 @@ class Call:
     """The body as `OrganizationService.validate` has read it."""
 
     @property
-    def caller(self) -> Person:
+    def caller(self) -> PersonRecord:
         """The person who sends the request."""
         if self.key is None:
             raise NotAuthenticated
@@ -157,16 +163,16 @@ class Call:
 
     @property
     def query(self) -> Mapping[str, str]:
-        return self.request.query_params
+        return self.http.query_params
 
     @property
     def headers(self) -> Mapping[str, str]:
-        return self.request.headers
+        return self.http.headers
 
     @property
     def reads(self) -> bool:
         """Whether the method only reads."""
-        return self.request.method in ("GET", "HEAD")
+        return self.http.method in ("GET", "HEAD")
 
     def json(self) -> dict[str, Any]:
         """Returns the JSON object in the body. Raises InvalidValue for anything else."""
@@ -193,7 +199,7 @@ class Call:
 ERRORS: Mapping[type[SandboxRefusal], int] = {
     NotAuthenticated: 401,
     NotPermitted: 403,
-    NotFound: 404,
+    RecordNotFound: 404,
     MethodNotAllowed: 405,
     InvalidValue: 422,
     TooManyRequests: 429,
@@ -219,8 +225,9 @@ class OrganizationService(Service):
     errors: ClassVar[Mapping[type[SandboxRefusal], int | tuple[int, str]]] = {}
     """The status of each refusal, and the service's code if it has one. A refusal that is not
     here has the entry of its nearest base class. The defaults are 401 for `NotAuthenticated`, 403
-    for `NotPermitted`, 404 for `NotFound`, 405 for `MethodNotAllowed`, 422 for `InvalidValue`, 429
-    for `TooManyRequests`, and 409 for the others. `ServiceRefusal` brings its own status."""
+    for `NotPermitted`, 404 for `RecordNotFound`, 405 for `MethodNotAllowed`, 422 for
+    `InvalidValue`, 429 for `TooManyRequests`, and 409 for the others. `HttpRefusal` brings its own
+    status."""
     invitees_can_decline: ClassVar[bool] = False
     """Whether the emails offer a way to decline."""
 
@@ -254,13 +261,13 @@ class OrganizationService(Service):
         """Returns a new id, as for `Organization`."""
         return f"{kind[0]}_{self.random.getrandbits(64):016x}"
 
-    def link(self, invitation: Invitation) -> str:
+    def link(self, invitation: InvitationRecord) -> str:
         """Returns the link that an invitee opens to accept. If the service's records show it, use
         this method for them too: the suite compares them with the email. By default
         `https://NAME.example/join/SECRET`, with the `secret` of the invitation."""
         return f"https://{self.name}.example/join/{invitation.secret}"
 
-    def email(self, invitation: Invitation) -> dict[str, Any]:
+    def email(self, invitation: InvitationRecord) -> dict[str, Any]:
         """Returns the `sender`, `subject`, `text` and `link` of an invitation's email. The text
         contains the link. `link` is None if the emails have no link."""
         name, link = self.organization.name, self.link(invitation)
@@ -271,61 +278,63 @@ class OrganizationService(Service):
             "link": link,
         }
 
-    def credentials(self, call: Call) -> str:
+    def credentials(self, request: IncomingRequest) -> str:
         """Returns the secret that a request was sent with; empty if there is none."""
-        return bearer(call.headers)
+        return bearer(request.headers)
 
-    def validate(self, call: Call) -> None:
+    def validate(self, request: IncomingRequest) -> None:
         """Checks a request before its credentials, if the service does so."""
 
-    def permit(self, call: Call) -> None:
+    def permit(self, request: IncomingRequest) -> None:
         """Raises NotPermitted if the caller may not use the endpoint. By default a read-only key
         (`Key.read_only`) may send `GET` and `HEAD` only."""
-        if call.key is not None and call.key.read_only and not call.reads:
+        if request.key is not None and request.key.read_only and not request.reads:
             raise NotPermitted("these credentials may only read")
 
-    def limit(self, call: Call) -> Limit | None:
+    def limit(self, request: IncomingRequest) -> RateLimit | None:
         """Returns the rate limit for a request, which may depend on its kind; None for no limit."""
         return None
 
-    def limit_key(self, call: Call) -> str:
+    def limit_key(self, request: IncomingRequest) -> str:
         """Returns the key that a request is counted under; by default the network address."""
-        return client_address(call.request.scope)
+        return client_address(request.http.scope)
 
-    def limit_headers(self, verdict: Verdict) -> Mapping[str, str]:
+    def limit_headers(self, limit_result: RateLimitResult) -> Mapping[str, str]:
         """Returns the headers of a refusal by the rate limit."""
-        return {"Retry-After": verdict.retry_after_header}
+        return {"Retry-After": limit_result.retry_after_header}
 
-    def finish(self, response: Response, call: Call, verdict: Verdict | None) -> None:
-        """Adds headers to an answer. `verdict` is that of the rate limit, if there is one."""
+    def finish(
+        self, response: Response, request: IncomingRequest, limit_result: RateLimitResult | None
+    ) -> None:
+        """Adds headers to an answer. `limit_result` is that of the rate limit, if there is one."""
 
     # ------------------------------------------------------------------ serving
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        response = self.answer(Call(request, await request.body()))
+        http = Request(scope, receive)
+        response = self.answer(IncomingRequest(http, await http.body()))
         await response(scope, receive, send)
 
-    def answer(self, call: Call) -> Response:
+    def answer(self, request: IncomingRequest) -> Response:
         """Returns the answer to a request."""
-        verdict = None
+        limit_result = None
         try:
-            limit = self.limit(call)
+            limit = self.limit(request)
             if limit is not None:
-                verdict = limit.take(self.limit_key(call), self.clock.seconds())
-                if not verdict.allowed:
-                    raise TooManyRequests(verdict)
-            found = self.routes.find(call.request.method, call.request.scope["path"])
-            call.endpoint, call.path = found
-            self.validate(call)
-            if call.endpoint.needs_key:
-                call.key = self.organization.key(self.credentials(call))
-            self.permit(call)
-            result = call.endpoint.handle(self, call)
-            response = self.response(result, call.endpoint.status)
+                limit_result = limit.take(self.limit_key(request), self.clock.seconds())
+                if not limit_result.allowed:
+                    raise TooManyRequests(limit_result)
+            found = self.routes.find(request.http.method, request.http.scope["path"])
+            request.endpoint, request.path = found
+            self.validate(request)
+            if request.endpoint.needs_key:
+                request.key = self.organization.key(self.credentials(request))
+            self.permit(request)
+            result = request.endpoint.handle(self, request)
+            response = self.response(result, request.endpoint.status)
         except SandboxRefusal as refusal:
             response = self.refused(refusal)
-        self.finish(response, call, verdict)
+        self.finish(response, request, limit_result)
         return response
 
     def response(self, result: Any, status: int) -> Response:
@@ -337,12 +346,12 @@ class OrganizationService(Service):
     def refused(self, refusal: SandboxRefusal) -> Response:
         """Returns the response for a refusal."""
         headers: Mapping[str, str] = {}
-        if isinstance(refusal, ServiceRefusal):
+        if isinstance(refusal, HttpRefusal):
             status, code, headers = refusal.status, refusal.code, refusal.headers
         else:
             status, code = self._status_of(type(refusal))
         if isinstance(refusal, TooManyRequests):
-            headers = self.limit_headers(refusal.verdict)
+            headers = self.limit_headers(refusal.limit_result)
         if isinstance(refusal, MethodNotAllowed) and status == 405:
             headers = {"Allow": refusal.allowed}
         response = self.response(self.error(status, code, refusal), status)
@@ -359,7 +368,7 @@ class OrganizationService(Service):
 
     # ------------------------------------------------------------------ what every sandbox has
 
-    def send_email(self, invitation: Invitation) -> None:
+    def send_email(self, invitation: InvitationRecord) -> None:
         """Puts an invitation's email into the outbox."""
         self.outbox.send(
             self.name,
@@ -398,7 +407,7 @@ class OrganizationService(Service):
             "members": [self.described(one) for one in self.organization.members()],
         }
 
-    def described(self, member: Member) -> dict[str, Any]:
+    def described(self, member: MemberRecord) -> dict[str, Any]:
         """Returns a member of the snapshot."""
         return {"id": member.id, "email": member.person.email}
 

@@ -23,7 +23,7 @@ from guestlist.exchange.faults import TOO_MANY_FILES, too_many_open_files
 from guestlist.sandbox.asgi import LOOPBACK_NAMES, Dated
 from guestlist.sandbox.errors import SandboxError, SandboxMistake
 from guestlist.sandbox.mailbox import mailbox
-from guestlist.sandbox.service import Clock, Outbox, Service
+from guestlist.sandbox.service import AdjustableClock, Outbox, Service
 from guestlist.sandbox.world import Hosted, World
 from guestlist.signals import handle_signals
 
@@ -127,7 +127,7 @@ class Sandbox:
         return self.world.services
 
     @property
-    def clock(self) -> Clock:
+    def clock(self) -> AdjustableClock:
         """The clock of the sandbox. `reset` replaces it by a new object."""
         return self.world.clock
 

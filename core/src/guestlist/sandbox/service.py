@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 from starlette.types import ASGIApp
 
 
-class Clock:
+class AdjustableClock:
     """The time in a sandbox: a source of seconds since 1970, plus an offset.
 
     `advance` increases the offset. Tests pass a source of their own, so that nothing depends on the
@@ -80,7 +80,7 @@ class Email:
 class Outbox:
     """All emails of all services of one sandbox, oldest first."""
 
-    clock: Clock
+    clock: AdjustableClock
     emails: list[Email] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -132,13 +132,13 @@ class Service(ABC):
     def __init__(
         self,
         *,
-        clock: Clock | None = None,
+        clock: AdjustableClock | None = None,
         outbox: Outbox | None = None,
         profile: str | None = None,
         seed: int = 0,
         **switches: str,
     ) -> None:
-        self.clock = clock or Clock()
+        self.clock = clock or AdjustableClock()
         self.outbox = outbox or Outbox(self.clock)
         # Seeded, so that ids are the same each time and recordings can be repeated.
         self.random = random.Random(seed)

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from guestlist.sandbox.errors import SandboxMistake
-from guestlist.sandbox.service import Clock, Email, Outbox, Service
+from guestlist.sandbox.service import AdjustableClock, Email, Outbox, Service
 
 GONE = "gone"
 """The state of an invitation that its service has no record of."""
@@ -129,7 +129,7 @@ class World:
         return found
 
     def _fresh(self) -> list[Service]:
-        self.clock = Clock(self._time_source)
+        self.clock = AdjustableClock(self._time_source)
         self.outbox = Outbox(self.clock)
         try:
             return [

@@ -17,10 +17,10 @@ from starlette.responses import Response
 
 from guestlist.sandbox.limits import (
     AllOf,
-    Limit,
+    RateLimit,
+    RateLimitResult,
     SlidingWindow,
     TokenBucket,
-    Verdict,
     client_address,
 )
 from guestlist.sandbox.organization import (
@@ -29,26 +29,26 @@ from guestlist.sandbox.organization import (
     REMOVED,
     SUSPENDED,
     SWITCHES,
-    Invitation,
-    Member,
-    Role,
+    InvitationRecord,
+    MemberRecord,
+    RoleRecord,
 )
 from guestlist.sandbox.refusals import (
-    AlreadyInvited,
-    AlreadyMember,
+    DuplicateInvitation,
+    DuplicateMember,
+    HttpRefusal,
     InvalidValue,
     MethodNotAllowed,
     NotAuthenticated,
-    NotFound,
     NotOpen,
     NotPermitted,
     ProtectedMember,
+    RecordNotFound,
     RoleNotHeld,
-    ServiceRefusal,
     TooManyRequests,
     WrongAddress,
 )
-from guestlist.sandbox.routing import Call, OrganizationService, Routes, bearer
+from guestlist.sandbox.routing import IncomingRequest, OrganizationService, Routes, bearer
 from guestlist.sandbox.service import SandboxRefusal, Switch
 
 Json = dict[str, Any]
@@ -87,8 +87,8 @@ ONE = "/v1/organizations/{organization}"
 USERS = f"{ONE}/users"
 INVALID, MISSING = "VALIDATION_ERROR", "RESOURCE_NOT_FOUND"
 MESSAGES: dict[type[SandboxRefusal], str] = {
-    AlreadyMember: "User is already a member of this organization",
-    AlreadyInvited: "User has already been invited to this organization",
+    DuplicateMember: "User is already a member of this organization",
+    DuplicateInvitation: "User has already been invited to this organization",
     NotPermitted: "You don't have permission to perform this action.",
     RoleNotHeld: "Role assignment not found",
     TooManyRequests: "Too many requests",
@@ -153,11 +153,11 @@ class AitronosService(OrganizationService):
         "plan": Switch(("standard", "premium"), "the plan, which decides about the limits"),
     }
     errors: ClassVar[dict[type[SandboxRefusal], int | tuple[int, str]]] = {
-        AlreadyMember: (409, "RESOURCE_ALREADY_EXISTS"),
-        AlreadyInvited: (409, "RESOURCE_ALREADY_EXISTS"),
+        DuplicateMember: (409, "RESOURCE_ALREADY_EXISTS"),
+        DuplicateInvitation: (409, "RESOURCE_ALREADY_EXISTS"),
         InvalidValue: (422, INVALID),
         MethodNotAllowed: (405, "METHOD_NOT_ALLOWED"),
-        NotFound: (404, MISSING),
+        RecordNotFound: (404, MISSING),
         NotOpen: (400, INVALID),
         NotPermitted: (403, "INSUFFICIENT_PERMISSIONS"),
         ProtectedMember: (400, INVALID),
@@ -172,7 +172,7 @@ class AitronosService(OrganizationService):
         organization = self.organization
         # A separate source, so that the ids of records do not depend on the number of requests.
         self.traces = Random(self.random.getrandbits(64))
-        self.limits: dict[tuple[str, str], Limit] = {}
+        self.limits: dict[tuple[str, str], RateLimit] = {}
         for plan, (minute, day, burst) in LIMITS.items():
             per_day = SlidingWindow(day, 86_400.0)
             self.limits[plan, "bucket"] = AllOf(TokenBucket(minute, 60.0, burst), per_day)
@@ -194,21 +194,21 @@ class AitronosService(OrganizationService):
         for row in organization.records.values():  # in lists they keep their order
             row.created_at = organization.created_at
 
-    def add_role(self, name: str) -> Role:
+    def add_role(self, name: str) -> RoleRecord:
         """Adds a role of the organization's own."""
         return self.organization.add_role(name)
 
     # ------------------------------------------------------------------ invitations
 
     @routes.post(f"{ONE}/invite-user", status=201)
-    def invite(self, call: Call) -> Any:
+    def invite(self, request: IncomingRequest) -> Any:
         """Invites an address. Accepts the names of fields in the page's Python sample, too:
         `role_name`, `send_email`."""
-        caller, body, email = self.manager(call), call.json(), call.text("email")
+        caller, body, email = self.manager(request), request.json(), request.text("email")
         if body.get("role_id") is None and body.get("role_name") is not None:
-            role = self.organization.role_named(call.text("role_name"))
+            role = self.organization.role_named(request.text("role_name"))
         else:
-            role = self.organization.role(call.text("role_id"))
+            role = self.organization.role(request.text("role_id"))
         send = body.get("send_invitation", body.get("send_email"))
         if not isinstance(send, bool | None):
             raise InvalidValue("send_invitation")
@@ -229,13 +229,13 @@ class AitronosService(OrganizationService):
         return {name: value for name, value in details.items() if name in shown}
 
     @routes.get(f"{ONE}/invitation")
-    def get_invitation(self, call: Call) -> Any:
+    def get_invitation(self, request: IncomingRequest) -> Any:
         """Returns an invitation by exactly one selector."""
-        self.caller(call)
-        given = [one for one in ("email", "user_id", "invitation_id") if call.query.get(one)]
+        self.caller(request)
+        given = [one for one in ("email", "user_id", "invitation_id") if request.query.get(one)]
         if len(given) != 1:
             raise invalid("Provide exactly one of: email, user_id, invitation_id")
-        wanted = call.query[given[0]]
+        wanted = request.query[given[0]]
         for invitation in reversed(self.organization.shown_invitations()):
             shown = str(self.invitation(invitation)[given[0]])
             if shown == wanted or (given == ["email"] and shown.casefold() == wanted.casefold()):
@@ -243,23 +243,23 @@ class AitronosService(OrganizationService):
                 if expired and self.chosen["expired_lookup"] == "missing":
                     break
                 return self.invitation(invitation)
-        raise NotFound("invitation")
+        raise RecordNotFound("invitation")
 
     @routes.post(f"{USERS}/{{user}}/resend-invitation")
-    def resend(self, call: Call) -> Any:
+    def resend(self, request: IncomingRequest) -> Any:
         """Sends an invitation again. Answers 204, or 200 with a message in the profile
         `organizations`."""
-        self.manager(call)
-        self.resend_to(call.path["user"])
+        self.manager(request)
+        self.resend_to(request.path["user"])
         if self.profile == "organizations":
             return {"success": True, "message": "Invitation sent again"}
         return Response(status_code=204)
 
     @routes.post(f"{USERS}/resend-invitation-bulk")
-    def resend_bulk(self, call: Call) -> Any:
+    def resend_bulk(self, request: IncomingRequest) -> Any:
         """Sends many invitations again. Reports the failures per person in a 200."""
-        self.manager(call)
-        ids, failed = call.json().get("user_ids"), []
+        self.manager(request)
+        ids, failed = request.json().get("user_ids"), []
         if (
             not isinstance(ids, list)
             or len(ids) > 1_000
@@ -289,19 +289,19 @@ class AitronosService(OrganizationService):
                 self.organization.resend(invitation)
                 return
             break
-        raise NotFound("invitation")
+        raise RecordNotFound("invitation")
 
     @routes.delete(f"{ONE}/invitations/{{invitation}}")
-    def cancel(self, call: Call) -> Any:
+    def cancel(self, request: IncomingRequest) -> Any:
         """Cancels an invitation. The 204 is unverified, and also that the answer for an accepted
         invitation is 404."""
-        self.manager(call)
-        self.organization.revoke(self.organization.invitation(call.path["invitation"]))
+        self.manager(request)
+        self.organization.revoke(self.organization.invitation(request.path["invitation"]))
 
     @routes.get("/v1/invitations/validate/{email_key}", needs_key=False)
-    def validate_invitation(self, call: Call) -> Any:
+    def validate_invitation(self, request: IncomingRequest) -> Any:
         """Returns the invitation of a key. Needs no credentials."""
-        invitation = self.organization.invitation_with_secret(call.path["email_key"])
+        invitation = self.organization.invitation_with_secret(request.path["email_key"])
         if not self.organization.is_open(invitation):
             raise NotOpen(invitation.state(self.clock.now()))
         shown = self.invitation(invitation)
@@ -309,24 +309,24 @@ class AitronosService(OrganizationService):
         return {"valid": True, **known, **self.joined(invitation)}
 
     @routes.post("/v1/invitations/accept")
-    def accept_invitation(self, call: Call) -> Any:
+    def accept_invitation(self, request: IncomingRequest) -> Any:
         """Accepts an invitation. The key is in the query (SDK) or in the body. The 200 is
         unverified."""
-        key = call.query.get("email_key") or call.text("email_key")
-        invitation, email = self.organization.invitation_with_secret(key), call.caller.email
+        key = request.query.get("email_key") or request.text("email_key")
+        invitation, email = self.organization.invitation_with_secret(key), request.caller.email
         if email.casefold() == invitation.email.casefold() and self.organization.member_with(email):
-            raise AlreadyMember
+            raise DuplicateMember
         self.organization.accept(invitation, email=email)
         return {"success": True, **self.joined(invitation)}
 
     @routes.post("/v1/invitations/complete", needs_key=False)
-    def complete_invitation(self, call: Call) -> Any:
+    def complete_invitation(self, request: IncomingRequest) -> Any:
         """Registers the invited person and accepts the invitation. Needs no credentials.
 
         Refusing people who already have an account is a choice: a person who has only the key must
         not be able to change their password.
         """
-        key, name, password = (call.text(one) for one in ("email_key", "full_name", "password"))
+        key, name, password = (request.text(one) for one in ("email_key", "full_name", "password"))
         for field, wrong in (("full_name", len(name) > 255), ("password", len(password) < 8)):
             if wrong:
                 raise InvalidValue(field)
@@ -350,9 +350,9 @@ class AitronosService(OrganizationService):
     # ------------------------------------------------------------------ members
 
     @routes.post(USERS)
-    def list_members(self, call: Call) -> Any:
-        self.caller(call)
-        body = {name: value for name, value in call.json().items() if value is not None}
+    def list_members(self, request: IncomingRequest) -> Any:
+        self.caller(request)
+        body = {name: value for name, value in request.json().items() if value is not None}
         take, skip = body.setdefault("take", 10), body.setdefault("skip", 0)
         for name, low, high in (("take", 1, 100), ("skip", 0, 10**9)):
             if type(body[name]) is not int or not low <= body[name] <= high:
@@ -360,7 +360,7 @@ class AitronosService(OrganizationService):
         sort = SORTS.get(str(body.get("sort_field", "created_at")))
         if sort is None or body.get("sort_direction", "desc") not in ("asc", "desc"):
             raise InvalidValue("sort_field" if sort is None else "sort_direction")
-        term = call.text("search_term", "").strip().casefold()
+        term = request.text("search_term", "").strip().casefold()
         rows = [
             row
             for row in self.organization.listed(self.organization.records.values())
@@ -376,13 +376,13 @@ class AitronosService(OrganizationService):
         return {"users": page, "total_users_count": len(rows), "skip": skip, "take": take}
 
     @routes.get(f"{USERS}/{{user}}")
-    def get_member(self, call: Call) -> Any:
+    def get_member(self, request: IncomingRequest) -> Any:
         """Returns a member. That deleted members are not found is unverified."""
-        self.caller(call)
-        return self.member(self.present(call))
+        self.caller(request)
+        return self.member(self.present(request))
 
     @routes.put(f"{USERS}/{{user}}")
-    def update_member(self, call: Call) -> Any:
+    def update_member(self, request: IncomingRequest) -> Any:
         """Changes the role or status of a member. Any member may change statuses; only Admin and
         Owner may change roles.
 
@@ -390,19 +390,19 @@ class AitronosService(OrganizationService):
         Inactive can be set, and only for members.
         """
         caller, role_id, status_id = (
-            self.caller(call),
-            call.text("role_id", ""),
-            call.text("status_id", ""),
+            self.caller(request),
+            request.text("role_id", ""),
+            request.text("status_id", ""),
         )
         if not role_id and not status_id:
             raise InvalidValue("role_id")
         if role_id and not caller.manages:
             raise NotPermitted
-        row = self.present(call)
+        row = self.present(request)
         role = self.organization.role(role_id) if role_id else None
         status = next((one for one, id in self.status_ids.items() if id == status_id), None)
         if status_id and status is None:
-            raise NotFound("status")
+            raise RecordNotFound("status")
         if status in (INVITED, REMOVED) or (status and row.status == INVITED):
             raise invalid("This status cannot be set")
         if status == SUSPENDED:
@@ -419,49 +419,49 @@ class AitronosService(OrganizationService):
         return {"success": True, "message": "Member updated", **ids, **self.role_of(row)}
 
     @routes.delete(f"{USERS}/{{user}}/delete")
-    def delete_member(self, call: Call) -> Any:
-        self.manager(call)
-        self.organization.remove(self.present(call))
+    def delete_member(self, request: IncomingRequest) -> Any:
+        self.manager(request)
+        self.organization.remove(self.present(request))
 
     @routes.post(f"{USERS}/{{user}}/restore", status=204)
-    def restore_member(self, call: Call) -> Any:
+    def restore_member(self, request: IncomingRequest) -> Any:
         """Restores a member. That a person who never was a member becomes invited again is
         unverified."""
-        self.manager(call)
-        row = self.row(call)
+        self.manager(request)
+        row = self.row(request)
         if row.status != REMOVED:
             raise invalid("Member is not deleted")
         self.organization.restore(row)
 
     @routes.delete(f"{ONE}/roles/{{role}}/members/{{user}}")
-    def unassign_role(self, call: Call) -> Any:
+    def unassign_role(self, request: IncomingRequest) -> Any:
         """Takes a role away. That a member who loses the only role becomes a plain Member is
         unverified."""
-        self.manager(call)
-        role, row = self.organization.role(call.path["role"]), self.row(call)
+        self.manager(request)
+        role, row = self.organization.role(request.path["role"]), self.row(request)
         if not row.is_in:
-            raise NotFound("member")
+            raise RecordNotFound("member")
         try:
             self.organization.unassign(row, role)
         except ProtectedMember:
             text = "The last owner cannot be removed"
-            raise ServiceRefusal(403, text, "CANNOT_REMOVE_LAST_OWNER") from None
+            raise HttpRefusal(403, text, "CANNOT_REMOVE_LAST_OWNER") from None
 
     @routes.get(f"{ONE}/roles")
-    def list_roles(self, call: Call) -> Any:
+    def list_roles(self, request: IncomingRequest) -> Any:
         """Lists roles as an array: the system's, then the organization's own by name."""
-        self.caller(call)
+        self.caller(request)
         roles = [self.role(role) for role in self.organization.roles.values()]
         own = [role for role in roles if role["is_custom"]]
         system = [role for role in roles if not role["is_custom"]]
-        include_global = call.query.get("include_global", "true").lower() != "false"
+        include_global = request.query.get("include_global", "true").lower() != "false"
         own.sort(key=lambda role: role["name"].casefold())
         return [*system, *own] if include_global else own
 
     @routes.get(f"{ONE}/statuses")
-    def list_statuses(self, call: Call) -> Any:
+    def list_statuses(self, request: IncomingRequest) -> Any:
         """Lists statuses as an array. Every status of this sandbox is active."""
-        self.caller(call)
+        self.caller(request)
         return [
             {
                 "id": self.status_ids[status],
@@ -476,10 +476,10 @@ class AitronosService(OrganizationService):
         ]
 
     @routes.get(ONE)
-    def get_organization(self, call: Call) -> Any:
+    def get_organization(self, request: IncomingRequest) -> Any:
         """Returns the organization. Most fields are constants, because they do not affect
         invitations."""
-        self.caller(call)
+        self.caller(request)
         created = written(self.organization.created_at)
         absent = ("description", "domain", "website", "industry", "company_size", "logo_image")
         return {
@@ -500,7 +500,7 @@ class AitronosService(OrganizationService):
 
     # ------------------------------------------------------------------ records
 
-    def invitation(self, invitation: Invitation) -> Json:
+    def invitation(self, invitation: InvitationRecord) -> Json:
         person = self.organization.person_with(invitation.email)
         return {
             "invitation_id": invitation.id,
@@ -513,15 +513,15 @@ class AitronosService(OrganizationService):
             "created_at": written(invitation.created_at),
         }
 
-    def joined(self, invitation: Invitation) -> Json:
+    def joined(self, invitation: InvitationRecord) -> Json:
         """Returns the organization and role of an invitation, by id and name."""
         ids = {"organization_id": ORGANIZATION, "organization_name": self.organization_name}
         return {**ids, **self.role_of(invitation)}
 
-    def role_of(self, record: Member | Invitation) -> Json:
+    def role_of(self, record: MemberRecord | InvitationRecord) -> Json:
         return {"role_id": record.roles[0].id, "role_name": record.roles[0].name}
 
-    def member(self, row: Member) -> Json:
+    def member(self, row: MemberRecord) -> Json:
         """Returns a member, with role and status nested. In the profile `organizations` they are
         flat."""
         person, role, status = row.person, self.role_of(row), self.status_name(row.status)
@@ -546,7 +546,7 @@ class AitronosService(OrganizationService):
             "last_modified_at": written(row.updated_at),
         }
 
-    def role(self, role: Role) -> Json:
+    def role(self, role: RoleRecord) -> Json:
         """Returns a role with the fields of the SDK and of the newer pages."""
         is_system = role.name in SYSTEM_ROLES
         capabilities = SYSTEM_ROLES.get(role.name, ("view_members",))
@@ -570,57 +570,57 @@ class AitronosService(OrganizationService):
 
     # ------------------------------------------------------------------ callers and paths
 
-    def caller(self, call: Call) -> Member:
+    def caller(self, request: IncomingRequest) -> MemberRecord:
         """Returns the caller's membership in the organization of the path.
 
         An organization that does not exist has no members, so the answer is the same as for a
         foreign one (unverified choice).
         """
-        row = self.organization.record_of(call.caller)
-        if call.path["organization"] != ORGANIZATION or row is None or row.status != ACTIVE:
+        row = self.organization.record_of(request.caller)
+        if request.path["organization"] != ORGANIZATION or row is None or row.status != ACTIVE:
             text = "No access to this organization"
-            raise ServiceRefusal(403, text, "ORGANIZATION_ACCESS_DENIED")
+            raise HttpRefusal(403, text, "ORGANIZATION_ACCESS_DENIED")
         return row
 
-    def manager(self, call: Call) -> Member:
+    def manager(self, request: IncomingRequest) -> MemberRecord:
         """Returns the membership of a caller who is an Admin or Owner."""
-        caller = self.caller(call)
+        caller = self.caller(request)
         if not caller.manages:
             raise NotPermitted
         return caller
 
-    def row(self, call: Call) -> Member:
+    def row(self, request: IncomingRequest) -> MemberRecord:
         """Returns the record of the person in the path, by user id or membership id."""
-        id = plain_id(call.path["user"])
+        id = plain_id(request.path["user"])
         for row in self.organization.records.values():
             if id in (row.id, row.person.id):
                 return row
-        raise NotFound("member")
+        raise RecordNotFound("member")
 
-    def present(self, call: Call) -> Member:
-        row = self.row(call)
+    def present(self, request: IncomingRequest) -> MemberRecord:
+        row = self.row(request)
         if row.status == REMOVED:
-            raise NotFound("member")
+            raise RecordNotFound("member")
         return row
 
     # ------------------------------------------------------------------ requests and answers
 
-    def credentials(self, call: Call) -> str:
+    def credentials(self, request: IncomingRequest) -> str:
         """Returns the key or token of a request, after checking it.
 
         If both are sent, as the SDK does, the token decides (unverified choice): the SDK cannot be
         used without a key.
         """
-        token = bearer(call.headers)
-        secret = token or call.headers.get("x-api-key") or call.headers.get("api-key") or ""
+        token = bearer(request.headers)
+        secret = token or request.headers.get("x-api-key") or request.headers.get("api-key") or ""
         if not secret:
-            raise ServiceRefusal(401, "Authentication required", "AUTHENTICATION_REQUIRED")
+            raise HttpRefusal(401, "Authentication required", "AUTHENTICATION_REQUIRED")
         try:
             self.organization.key(secret)
         except NotAuthenticated:
             if secret.startswith("ak_") or not token:
-                raise ServiceRefusal(401, "Invalid API key", "INVALID_API_KEY") from None
-            raise ServiceRefusal(401, "Invalid token", "TOKEN_INVALID") from None
+                raise HttpRefusal(401, "Invalid API key", "INVALID_API_KEY") from None
+            raise HttpRefusal(401, "Invalid token", "TOKEN_INVALID") from None
         return secret
 
     def message(self, refusal: SandboxRefusal) -> str:
@@ -628,7 +628,7 @@ class AitronosService(OrganizationService):
         match refusal:
             case NotOpen(state=state):
                 return f"Invitation has {'expired' if state == 'expired' else 'already been used'}"
-            case NotFound(kind=kind):
+            case RecordNotFound(kind=kind):
                 return f"{kind.capitalize()} not found"
             case ProtectedMember(action=action):
                 return OWNER_REFUSALS[action]
@@ -639,7 +639,7 @@ class AitronosService(OrganizationService):
         list, and with a 400 on the members' pages."""
         if isinstance(refusal, ProtectedMember) and self.chosen["owner_refusal"] == "forbidden":
             code = "CANNOT_DELETE_OWNER" if refusal.action == "remove" else "OPERATION_NOT_ALLOWED"
-            refusal = ServiceRefusal(403, self.message(refusal), code)
+            refusal = HttpRefusal(403, self.message(refusal), code)
         return super().refused(refusal)
 
     def error(self, status: int, code: str, refusal: SandboxRefusal) -> Any:
@@ -652,7 +652,7 @@ class AitronosService(OrganizationService):
             details, message = {"errors": [problem]}, "Request validation failed"
         if field == "email":
             code, message = "INVALID_EMAIL_FORMAT", "Invalid email format"
-        if isinstance(refusal, NotFound) and refusal.kind == "invitation":
+        if isinstance(refusal, RecordNotFound) and refusal.kind == "invitation":
             code = "INVITATION_NOT_FOUND"
         system = f"{code}: {message}"
         if isinstance(refusal, NotPermitted):
@@ -671,26 +671,28 @@ class AitronosService(OrganizationService):
             },
         }
 
-    def limit(self, call: Call) -> Limit | None:
+    def limit(self, request: IncomingRequest) -> RateLimit | None:
         return self.limits.get((self.chosen["plan"], self.chosen["rate"]))
 
-    def limit_key(self, call: Call) -> str:
+    def limit_key(self, request: IncomingRequest) -> str:
         """Returns the API key or token, or the network address if the request has neither."""
         names = ("authorization", "x-api-key", "api-key")
-        given = (call.headers.get(name, "").removeprefix("Bearer ") for name in names)
-        return next((secret for secret in given if secret), client_address(call.request.scope))
+        given = (request.headers.get(name, "").removeprefix("Bearer ") for name in names)
+        return next((secret for secret in given if secret), client_address(request.http.scope))
 
-    def finish(self, response: Response, call: Call, verdict: Verdict | None) -> None:
+    def finish(
+        self, response: Response, request: IncomingRequest, limit_result: RateLimitResult | None
+    ) -> None:
         """Adds the headers of the rate limit and of tracing.
 
         The meaning of `X-RateLimit-Limit` with the token bucket is unverified: here it is the burst
         size, and `X-RateLimit-Remaining` counts down from it.
         """
-        if verdict is not None:
-            response.headers["x-ratelimit-limit"] = str(verdict.limit)
-            response.headers["x-ratelimit-remaining"] = str(verdict.remaining)
-            response.headers["x-ratelimit-reset"] = verdict.reset_header
-            response.headers["x-ratelimit-retry-after"] = verdict.retry_after_header
+        if limit_result is not None:
+            response.headers["x-ratelimit-limit"] = str(limit_result.limit)
+            response.headers["x-ratelimit-remaining"] = str(limit_result.remaining)
+            response.headers["x-ratelimit-reset"] = limit_result.reset_header
+            response.headers["x-ratelimit-retry-after"] = limit_result.retry_after_header
         response.headers["x-request-id"] = self.trace()
 
     def trace(self) -> str:
@@ -700,7 +702,7 @@ class AitronosService(OrganizationService):
         prefixes = {"person": "usr", "member": "orgusr", "invitation": "inv", "secret": "invkey"}
         return f"{prefixes.get(kind, kind)}_{self.random.getrandbits(128):032x}"
 
-    def link(self, invitation: Invitation) -> str:
+    def link(self, invitation: InvitationRecord) -> str:
         return f"https://chat.aitronos.com/user/register?invite={invitation.secret}"
 
     def settings(self, base_url: str) -> dict[str, str]:
@@ -709,11 +711,11 @@ class AitronosService(OrganizationService):
     def read_only_settings(self, base_url: str) -> dict[str, str]:
         return {**self.settings(base_url), "api_key": READ_ONLY_KEY}
 
-    def described(self, member: Member) -> Json:
+    def described(self, member: MemberRecord) -> Json:
         return super().described(member) | {"status": STATUSES[member.status][0]}
 
 
-SORTS: dict[str, Callable[[Member], Any]] = {
+SORTS: dict[str, Callable[[MemberRecord], Any]] = {
     "full_name": lambda row: row.person.name.casefold(),
     "email": lambda row: row.person.email.casefold(),
     "role": lambda row: row.roles[0].name.casefold(),
@@ -730,12 +732,12 @@ def plain_id(id: str) -> str:
     return f"orgusr_{id.removeprefix('orguser_')}" if id.startswith("orguser_") else id
 
 
-def invalid(message: str) -> ServiceRefusal:
+def invalid(message: str) -> HttpRefusal:
     """Returns the 400 for a well-formed request with values that the service does not accept.
 
     The pages use 400 in some places and 422 in others; the only sample with a body is a 400.
     """
-    return ServiceRefusal(400, message, INVALID)
+    return HttpRefusal(400, message, INVALID)
 
 
 def written(at: datetime | None) -> str | None:

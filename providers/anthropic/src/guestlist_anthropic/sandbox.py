@@ -12,23 +12,29 @@ from typing import Any, ClassVar
 
 from starlette.responses import Response
 
-from guestlist.sandbox.limits import Verdict
-from guestlist.sandbox.organization import SWITCHES, Invitation, Member, Record, Role
-from guestlist.sandbox.paging import after_id
+from guestlist.sandbox.limits import RateLimitResult
+from guestlist.sandbox.organization import (
+    SWITCHES,
+    InvitationRecord,
+    MemberRecord,
+    Record,
+    RoleRecord,
+)
+from guestlist.sandbox.paging import page_after_id
 from guestlist.sandbox.refusals import (
-    AlreadyInvited,
-    AlreadyMember,
+    DuplicateInvitation,
+    DuplicateMember,
+    HttpRefusal,
     InvalidValue,
     NoSeatLeft,
     NotAuthenticated,
-    NotFound,
     NotOpen,
     NotPermitted,
     ProtectedMember,
-    ServiceRefusal,
-    UnknownRole,
+    RecordNotFound,
+    RoleNotFound,
 )
-from guestlist.sandbox.routing import Call, OrganizationService, Routes, bearer
+from guestlist.sandbox.routing import IncomingRequest, OrganizationService, Routes, bearer
 from guestlist.sandbox.service import SandboxRefusal, Switch
 
 ADMIN_KEY = "sk-ant-admin01-SANDBOX-ADMIN"
@@ -90,13 +96,13 @@ class AnthropicService(OrganizationService):
         ),
     }
     errors: ClassVar[dict[type[SandboxRefusal], int | tuple[int, str]]] = {
-        AlreadyMember: (400, "already_member"),
-        AlreadyInvited: (400, "invite_already_exists"),
+        DuplicateMember: (400, "already_member"),
+        DuplicateInvitation: (400, "invite_already_exists"),
         NoSeatLeft: (400, "org_member_limit_exceeded"),
         InvalidValue: 400,
         NotOpen: 400,
         ProtectedMember: 400,
-        UnknownRole: 400,
+        RoleNotFound: 400,
     }
     routes = Routes()
 
@@ -117,7 +123,7 @@ class AnthropicService(OrganizationService):
     # ------------------------------------------------------------------ the endpoints
 
     @routes.get(f"{ORGANIZATION}/me")
-    def me(self, call: Call) -> Any:
+    def me(self, request: IncomingRequest) -> Any:
         return {
             "id": self.organization.id,
             "name": self.organization.name,
@@ -125,96 +131,99 @@ class AnthropicService(OrganizationService):
         }
 
     @routes.post(INVITES)
-    def invite(self, call: Call) -> Any:
-        email, role = call.text("email"), self.granted_role(call)
+    def invite(self, request: IncomingRequest) -> Any:
+        email, role = request.text("email"), self.granted_role(request)
         domain = email.partition("@")[2]
         if self.chosen["domains"] != "any" and domain not in ("example.com", "example.org"):
             code = "email_domain_not_allowed"
-            raise ServiceRefusal(400, "The email domain is not allowed.", code)
-        invitation = self.organization.invite(email.lower(), [role], inviter=call.caller)
+            raise HttpRefusal(400, "The email domain is not allowed.", code)
+        invitation = self.organization.invite(email.lower(), [role], inviter=request.caller)
         return self.invitation(invitation)
 
     @routes.get(INVITES)
-    def list_invites(self, call: Call) -> Any:
-        now, statuses = self.clock.now(), listed(call, "statuses")
+    def list_invites(self, request: IncomingRequest) -> Any:
+        now, statuses = self.clock.now(), listed(request, "statuses")
         found = [
             one
             for one in self.organization.listed(self.organization.shown_invitations())
             if one.ended != "revoked"
             and (not statuses or one.state(now) in statuses)
-            and self.fits(call, one.email, one.roles[0])
+            and self.fits(request, one.email, one.roles[0])
         ]
-        return self.page(call, found, self.invitation)
+        return self.page(request, found, self.invitation)
 
     @routes.get(f"{INVITES}/{{id}}")
-    def get_invite(self, call: Call) -> Any:
-        return self.invitation(self.organization.invitation(call.path["id"]))
+    def get_invite(self, request: IncomingRequest) -> Any:
+        return self.invitation(self.organization.invitation(request.path["id"]))
 
     @routes.delete(f"{INVITES}/{{id}}", status=200)
-    def delete_invite(self, call: Call) -> Any:
-        invitation = self.organization.invitation(call.path["id"])
+    def delete_invite(self, request: IncomingRequest) -> Any:
+        invitation = self.organization.invitation(request.path["id"])
         self.organization.revoke(invitation)
         return {"id": invitation.id, "type": "invite_deleted"}
 
     @routes.get(USERS)
-    def list_users(self, call: Call) -> Any:
+    def list_users(self, request: IncomingRequest) -> Any:
         found = [
             one
             for one in self.organization.listed(self.organization.members())
-            if self.fits(call, one.person.email, one.roles[0])
+            if self.fits(request, one.person.email, one.roles[0])
         ]
-        return self.page(call, found, self.user)
+        return self.page(request, found, self.user)
 
     @routes.get(f"{USERS}/{{id}}")
-    def get_user(self, call: Call) -> Any:
-        return self.user(self.organization.member(call.path["id"]))
+    def get_user(self, request: IncomingRequest) -> Any:
+        return self.user(self.organization.member(request.path["id"]))
 
     @routes.post(f"{USERS}/{{id}}")
-    def update_user(self, call: Call) -> Any:
-        member = self.organization.member(call.path["id"])
-        self.organization.set_roles(member, [self.granted_role(call)])
+    def update_user(self, request: IncomingRequest) -> Any:
+        member = self.organization.member(request.path["id"])
+        self.organization.set_roles(member, [self.granted_role(request)])
         return self.user(member)
 
     @routes.delete(f"{USERS}/{{id}}", status=200)
-    def remove_user(self, call: Call) -> Any:
-        member = self.organization.member(call.path["id"])
+    def remove_user(self, request: IncomingRequest) -> Any:
+        member = self.organization.member(request.path["id"])
         if member.manages:
             raise ProtectedMember("remove")
         if len(self.organization.members()) == 1:
             code = "cannot_remove_last_member"
-            raise ServiceRefusal(400, "The user is the organization's only member.", code)
+            raise HttpRefusal(400, "The user is the organization's only member.", code)
         self.organization.remove(member)
         for members in self.in_workspaces.values():
             members.pop(member.id, None)
         return {"id": member.id, "type": "user_deleted"}
 
     @routes.get(WORKSPACES)
-    def list_workspaces(self, call: Call) -> Any:
+    def list_workspaces(self, request: IncomingRequest) -> Any:
         workspaces = [one for one in self.organization.roles.values() if one.kind == "workspace"]
-        return self.page(call, workspaces, self.workspace)
+        return self.page(request, workspaces, self.workspace)
 
     @routes.get(WORKSPACE_MEMBERS)
-    def list_workspace_members(self, call: Call) -> Any:
-        workspace = self.workspace_of(call)
+    def list_workspace_members(self, request: IncomingRequest) -> Any:
+        workspace = self.workspace_of(request)
         members = [self.organization.member(id) for id in self.members_of(workspace)]
-        return self.page(call, members, lambda one: self.workspace_member(workspace, one))
+        return self.page(request, members, lambda one: self.workspace_member(workspace, one))
 
     @routes.post(WORKSPACE_MEMBERS)
-    def add_workspace_member(self, call: Call) -> Any:
-        workspace, member = self.workspace_of(call), self.organization.member(call.text("user_id"))
-        return self.set_rank(call, workspace, member)
+    def add_workspace_member(self, request: IncomingRequest) -> Any:
+        workspace, member = (
+            self.workspace_of(request),
+            self.organization.member(request.text("user_id")),
+        )
+        return self.set_rank(request, workspace, member)
 
     @routes.get(f"{WORKSPACE_MEMBERS}/{{id}}")
-    def get_workspace_member(self, call: Call) -> Any:
-        return self.workspace_member(*self.existing(call))
+    def get_workspace_member(self, request: IncomingRequest) -> Any:
+        return self.workspace_member(*self.existing(request))
 
     @routes.post(f"{WORKSPACE_MEMBERS}/{{id}}")
-    def update_workspace_member(self, call: Call) -> Any:
-        return self.set_rank(call, *self.existing(call))
+    def update_workspace_member(self, request: IncomingRequest) -> Any:
+        return self.set_rank(request, *self.existing(request))
 
     @routes.delete(f"{WORKSPACE_MEMBERS}/{{id}}", status=200)
-    def remove_workspace_member(self, call: Call) -> Any:
-        workspace, member = self.existing(call)
+    def remove_workspace_member(self, request: IncomingRequest) -> Any:
+        workspace, member = self.existing(request)
         del self.members_of(workspace)[member.id]
         return {
             "type": "workspace_member_deleted",
@@ -224,7 +233,7 @@ class AnthropicService(OrganizationService):
 
     # ------------------------------------------------------------------ records
 
-    def invitation(self, invitation: Invitation) -> dict[str, Any]:
+    def invitation(self, invitation: InvitationRecord) -> dict[str, Any]:
         state = invitation.state(self.clock.now())
         accepted = invitation.ended_at if state == "accepted" else None
         return {
@@ -239,7 +248,7 @@ class AnthropicService(OrganizationService):
             "rbac_group_ids": [],
         }
 
-    def user(self, member: Member) -> dict[str, Any]:
+    def user(self, member: MemberRecord) -> dict[str, Any]:
         return {
             "id": member.id,
             "type": "user",
@@ -249,7 +258,7 @@ class AnthropicService(OrganizationService):
             "added_at": written(member.joined_at),
         }
 
-    def workspace(self, workspace: Role) -> dict[str, Any]:
+    def workspace(self, workspace: RoleRecord) -> dict[str, Any]:
         return {
             "id": workspace.id,
             "type": "workspace",
@@ -268,7 +277,7 @@ class AnthropicService(OrganizationService):
             "user_profile_id": None,
         }
 
-    def workspace_member(self, workspace: Role, member: Member) -> dict[str, Any]:
+    def workspace_member(self, workspace: RoleRecord, member: MemberRecord) -> dict[str, Any]:
         return {
             "type": "workspace_member",
             "user_id": member.id,
@@ -276,12 +285,12 @@ class AnthropicService(OrganizationService):
             "workspace_role": self.members_of(workspace)[member.id],
         }
 
-    def page(self, call: Call, records: list[Any], shape: Any) -> Any:
-        query = dict(call.query)
+    def page(self, request: IncomingRequest, records: list[Any], shape: Any) -> Any:
+        query = dict(request.query)
         backwards = bool(query.get("before_id"))
         if backwards:
             records, query["after_id"] = records[::-1], query["before_id"]
-        page = after_id(records, query, after="after_id", default=20, maximum=1000)
+        page = page_after_id(records, query, after="after_id", default=20, maximum=1000)
         items: list[Record] = list(page.items)[:: -1 if backwards else 1]
         return {
             "data": [shape(one) for one in items],
@@ -292,35 +301,37 @@ class AnthropicService(OrganizationService):
 
     # ------------------------------------------------------------------ helpers of the endpoints
 
-    def granted_role(self, call: Call) -> Role:
-        name = call.text("role")
+    def granted_role(self, request: IncomingRequest) -> RoleRecord:
+        name = request.text("role")
         if name not in GRANTED[self.chosen["plan"]]:
             raise InvalidValue("role", f"role: {name} cannot be assigned through the API")
         return self.organization.role(name)
 
-    def fits(self, call: Call, email: str, role: Role) -> bool:
+    def fits(self, request: IncomingRequest, email: str, role: RoleRecord) -> bool:
         """Returns whether a record passes the filters `email` and `roles`."""
-        wanted, roles = call.query.get("email"), listed(call, "roles")
+        wanted, roles = request.query.get("email"), listed(request, "roles")
         right_email = wanted is None or wanted.strip().casefold() == email.casefold()
         return right_email and (not roles or role.id in roles)
 
-    def workspace_of(self, call: Call) -> Role:
-        role = self.organization.roles.get(call.path["workspace"])
+    def workspace_of(self, request: IncomingRequest) -> RoleRecord:
+        role = self.organization.roles.get(request.path["workspace"])
         if role is None or role.kind != "workspace":
-            raise NotFound("workspace")
+            raise RecordNotFound("workspace")
         return role
 
-    def members_of(self, workspace: Role) -> dict[str, str]:
+    def members_of(self, workspace: RoleRecord) -> dict[str, str]:
         return self.in_workspaces.setdefault(workspace.id, {})
 
-    def existing(self, call: Call) -> tuple[Role, Member]:
-        workspace, id = self.workspace_of(call), call.path["id"]
+    def existing(self, request: IncomingRequest) -> tuple[RoleRecord, MemberRecord]:
+        workspace, id = self.workspace_of(request), request.path["id"]
         if id not in self.members_of(workspace):
-            raise NotFound("workspace member")
+            raise RecordNotFound("workspace member")
         return workspace, self.organization.member(id)
 
-    def set_rank(self, call: Call, workspace: Role, member: Member) -> Any:
-        rank = call.text("workspace_role")
+    def set_rank(
+        self, request: IncomingRequest, workspace: RoleRecord, member: MemberRecord
+    ) -> Any:
+        rank = request.text("workspace_role")
         if rank not in RANKS:
             raise InvalidValue("workspace_role")
         role = member.roles[0].id
@@ -331,14 +342,14 @@ class AnthropicService(OrganizationService):
 
     # ------------------------------------------------------------------ the form of answers
 
-    def credentials(self, call: Call) -> str:
+    def credentials(self, request: IncomingRequest) -> str:
         """The documents send `x-api-key`, and the official SDK sends `Authorization`."""
-        return call.headers.get("x-api-key") or bearer(call.headers)
+        return request.headers.get("x-api-key") or bearer(request.headers)
 
-    def permit(self, call: Call) -> None:
-        if "anthropic-version" not in call.headers:
+    def permit(self, request: IncomingRequest) -> None:
+        if "anthropic-version" not in request.headers:
             raise InvalidValue("anthropic-version", "anthropic-version: header is required")
-        super().permit(call)
+        super().permit(request)
 
     def error(self, status: int, code: str, refusal: SandboxRefusal) -> Any:
         message = str(refusal) or type(refusal).__name__
@@ -346,9 +357,9 @@ class AnthropicService(OrganizationService):
             message = "invalid x-api-key"
         elif isinstance(refusal, NotPermitted):
             message = "The API key does not have the required scope write:members."
-        elif isinstance(refusal, NotFound):
+        elif isinstance(refusal, RecordNotFound):
             message = f"{refusal.kind.capitalize()} not found."
-        elif isinstance(refusal, AlreadyInvited):
+        elif isinstance(refusal, DuplicateInvitation):
             message = f"A pending invite already exists: {refusal.invitation}"
         elif isinstance(refusal, NoSeatLeft):
             message = "The organization has reached its member limit."
@@ -358,7 +369,9 @@ class AnthropicService(OrganizationService):
         error = {"type": TYPES[status], "message": message, **details}
         return {"type": "error", "error": error, "request_id": self.request_id}
 
-    def finish(self, response: Response, call: Call, verdict: Verdict | None) -> None:
+    def finish(
+        self, response: Response, request: IncomingRequest, limit_result: RateLimitResult | None
+    ) -> None:
         response.headers["request-id"] = self.request_id
         self.requests += 1
 
@@ -380,9 +393,9 @@ class AnthropicService(OrganizationService):
         return {"base_url": base_url, "admin_api_key": READER_KEY}
 
 
-def listed(call: Call, name: str) -> list[str]:
+def listed(request: IncomingRequest, name: str) -> list[str]:
     """Returns the values of a filter that may be repeated, as the official SDK sends it."""
-    return call.request.query_params.getlist(f"{name}[]")
+    return request.http.query_params.getlist(f"{name}[]")
 
 
 def written(moment: datetime | None) -> str | None:

@@ -12,20 +12,20 @@ import string
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from guestlist.sandbox.limits import Limit, SlidingWindow, Verdict, client_address
-from guestlist.sandbox.organization import Invitation, Member, Role
+from guestlist.sandbox.limits import RateLimit, RateLimitResult, SlidingWindow, client_address
+from guestlist.sandbox.organization import InvitationRecord, MemberRecord, RoleRecord
 from guestlist.sandbox.refusals import (
-    AlreadyInvited,
-    AlreadyMember,
+    DuplicateInvitation,
+    DuplicateMember,
+    HttpRefusal,
     MethodNotAllowed,
     NotAuthenticated,
-    NotFound,
+    PathNotFound,
     ProtectedMember,
-    ServiceRefusal,
+    RecordNotFound,
     TooManyRequests,
-    UnknownPath,
 )
-from guestlist.sandbox.routing import Call, OrganizationService, Routes
+from guestlist.sandbox.routing import IncomingRequest, OrganizationService, Routes
 from guestlist.sandbox.service import SandboxRefusal, Switch
 
 MOUNT = "/api/auth"
@@ -92,11 +92,11 @@ class BetterAuthService(OrganizationService):
     }
     errors: ClassVar[dict[type[SandboxRefusal], int | tuple[int, str]]] = {
         NotAuthenticated: (401, "Unauthorized"),
-        UnknownPath: 404,
+        PathNotFound: 404,
         MethodNotAllowed: 404,
-        NotFound: 400,
-        AlreadyMember: (400, "User is already a member of this organization"),
-        AlreadyInvited: (400, "User is already invited to this organization"),
+        RecordNotFound: 400,
+        DuplicateMember: (400, "User is already a member of this organization"),
+        DuplicateInvitation: (400, "User is already invited to this organization"),
     }
     routes = Routes()
 
@@ -113,7 +113,7 @@ class BetterAuthService(OrganizationService):
     # ------------------------------------------------------------------ the endpoints
 
     @routes.get(f"{MOUNT}/organization/list")
-    def list_organizations(self, call: Call) -> Any:
+    def list_organizations(self, request: IncomingRequest) -> Any:
         organization = {
             "name": self.organization_name,
             "slug": "example-works",
@@ -125,15 +125,15 @@ class BetterAuthService(OrganizationService):
         return [organization]
 
     @routes.get(f"{MOUNT}/organization/list-invitations")
-    def list_invitations(self, call: Call) -> Any:
-        if self.is_foreign(call.query):
-            raise ServiceRefusal(403, "You are not a member of this organization")
+    def list_invitations(self, request: IncomingRequest) -> Any:
+        if self.is_foreign(request.query):
+            raise HttpRefusal(403, "You are not a member of this organization")
         invitations = self.organization.listed(self.organization.shown_invitations())
         return [self.invitation(one) for one in invitations[:LIST_LIMIT]]
 
     @routes.get(f"{MOUNT}/organization/list-members")
-    def list_members(self, call: Call) -> Any:
-        query = call.query
+    def list_members(self, request: IncomingRequest) -> Any:
+        query = request.query
         if self.is_foreign(query):
             raise coded("You are not a member of this organization", 403)
         wanted = [
@@ -146,12 +146,12 @@ class BetterAuthService(OrganizationService):
         return {"members": wanted[start:end], "total": len(wanted)}
 
     @routes.post(f"{MOUNT}/organization/invite-member")
-    def invite(self, call: Call) -> Any:
-        body, organization = call.body, self.organization
+    def invite(self, request: IncomingRequest) -> Any:
+        body, organization = request.body, self.organization
         email = body["email"].lower()
         if "@" not in email:
             raise coded("Invalid email")
-        caller = self.manager(call, "You are not allowed to invite users to this organization")
+        caller = self.manager(request, "You are not allowed to invite users to this organization")
         roles = self.named_roles(listed(body["role"]), code="")
         if organization.owner_role in roles and organization.owner_role not in caller.roles:
             raise coded("You are not allowed to invite a user with this role", 403)
@@ -162,28 +162,28 @@ class BetterAuthService(OrganizationService):
             return self.invitation(organization.resend(of_address[0]))
         if not of_address and len(open_ones) >= LIST_LIMIT:
             raise coded("Invitation limit reached", 403)
-        return self.invitation(organization.invite(email, roles, inviter=call.caller))
+        return self.invitation(organization.invite(email, roles, inviter=request.caller))
 
     @routes.post(f"{MOUNT}/organization/cancel-invitation")
-    def cancel(self, call: Call) -> Any:
+    def cancel(self, request: IncomingRequest) -> Any:
         """Cancels an invitation in any state. If it was accepted, the person remains a member."""
-        invitation = self.organization.invitation(call.body["invitationId"])
-        self.manager(call, "You are not allowed to cancel this invitation")
+        invitation = self.organization.invitation(request.body["invitationId"])
+        self.manager(request, "You are not allowed to cancel this invitation")
         invitation.ended = "revoked"
         return self.invitation(invitation)
 
     @routes.post(f"{MOUNT}/organization/update-member-role")
-    def update_roles(self, call: Call) -> Any:
-        names = listed(call.body["role"])
+    def update_roles(self, request: IncomingRequest) -> Any:
+        names = listed(request.body["role"])
         if not names:
-            raise ServiceRefusal(400, "")
+            raise HttpRefusal(400, "")
         roles = self.named_roles(names, code="ROLE_NOT_FOUND")
-        member = self.existing(call.body, call.body["memberId"])
+        member = self.existing(request.body, request.body["memberId"])
         owner = self.organization.owner_role
-        caller = self.organization.record_of(call.caller)
+        caller = self.organization.record_of(request.caller)
         if owner in [*roles, *member.roles] and caller and owner not in caller.roles:
             raise coded(UPDATE_REFUSED, 403)
-        self.manager(call, UPDATE_REFUSED)
+        self.manager(request, UPDATE_REFUSED)
         try:
             self.organization.set_roles(member, roles)
         except ProtectedMember:
@@ -191,12 +191,12 @@ class BetterAuthService(OrganizationService):
         return self.member(member)
 
     @routes.post(f"{MOUNT}/organization/remove-member")
-    def remove(self, call: Call) -> Any:
-        who = call.body["memberIdOrEmail"]
+    def remove(self, request: IncomingRequest) -> Any:
+        who = request.body["memberIdOrEmail"]
         found = self.organization.member_with(who) if "@" in who else None
-        member = self.existing(call.body, found.id if found else who)
+        member = self.existing(request.body, found.id if found else who)
         owner = self.organization.owner_role
-        caller = self.organization.record_of(call.caller)
+        caller = self.organization.record_of(request.caller)
         try:
             if owner in member.roles and caller and owner not in caller.roles:
                 raise ProtectedMember("remove")
@@ -204,13 +204,13 @@ class BetterAuthService(OrganizationService):
         except ProtectedMember:
             raise coded("You cannot leave the organization as the only owner") from None
         # The server answers 401 here, not 403.
-        self.manager(call, "You are not allowed to delete this member", status=401)
+        self.manager(request, "You are not allowed to delete this member", status=401)
         self.organization.remove(member)
         return {"member": self.member(member) | ({"user": self.user(member)} if found else {})}
 
     # ------------------------------------------------------------------ records
 
-    def invitation(self, invitation: Invitation) -> Body:
+    def invitation(self, invitation: InvitationRecord) -> Body:
         state = invitation.state(self.clock.now())
         return {
             "organizationId": self.organization_id,
@@ -223,7 +223,7 @@ class BetterAuthService(OrganizationService):
             "id": invitation.id,
         }
 
-    def member(self, member: Member) -> Body:
+    def member(self, member: MemberRecord) -> Body:
         return {
             "organizationId": self.organization_id,
             "userId": member.person.id,
@@ -232,7 +232,7 @@ class BetterAuthService(OrganizationService):
             "id": member.id,
         }
 
-    def user(self, member: Member) -> Body:
+    def user(self, member: MemberRecord) -> Body:
         person = member.person
         return {
             "id": person.id,
@@ -246,73 +246,73 @@ class BetterAuthService(OrganizationService):
     def is_foreign(self, body: Any) -> bool:
         return bool((body.get("organizationId") or self.organization_id) != self.organization_id)
 
-    def manager(self, call: Call, refusal: str, *, status: int = 403) -> Member:
+    def manager(self, request: IncomingRequest, refusal: str, *, status: int = 403) -> MemberRecord:
         """Returns the caller's record. Refuses callers who may not manage people."""
-        if self.is_foreign(call.body):
+        if self.is_foreign(request.body):
             raise coded("Member not found")
-        caller = self.organization.record_of(call.caller)
+        caller = self.organization.record_of(request.caller)
         if caller is None or not caller.manages:
             raise coded(refusal, status)
         return caller
 
-    def named_roles(self, names: list[str], *, code: str) -> list[Role]:
+    def named_roles(self, names: list[str], *, code: str) -> list[RoleRecord]:
         unknown = [name for name in names if name not in self.organization.roles]
         if unknown:
-            raise ServiceRefusal(400, f"ROLE_NOT_FOUND: {', '.join(unknown)}", code)
+            raise HttpRefusal(400, f"ROLE_NOT_FOUND: {', '.join(unknown)}", code)
         return [self.organization.roles[name] for name in names]
 
-    def existing(self, body: Body, id: str) -> Member:
+    def existing(self, body: Body, id: str) -> MemberRecord:
         if self.is_foreign(body):
-            raise NotFound("member")
+            raise RecordNotFound("member")
         return self.organization.member(id)
 
     # ------------------------------------------------------------------ the form of answers
 
-    def validate(self, call: Call) -> None:
+    def validate(self, request: IncomingRequest) -> None:
         """Reads the body. The server does so before it checks the token."""
-        if call.reads:
+        if request.reads:
             return
-        path = call.request.scope["path"].rpartition("/")[2]
+        path = request.http.scope["path"].rpartition("/")[2]
         try:
-            body: Any = json.loads(call.content) if call.content else ...
+            body: Any = json.loads(request.content) if request.content else ...
         except (ValueError, RecursionError):
-            raise ServiceRefusal(400, "Invalid JSON in request body", "BAD_REQUEST") from None
+            raise HttpRefusal(400, "Invalid JSON in request body", "BAD_REQUEST") from None
         wrong = [expected("body", "object", body)]
         if isinstance(body, dict):
             fields = BODY_TYPES[path].items()
             wrong = [expected(f"body.{name}", kind, body.get(name, ...)) for name, kind in fields]
         if any(wrong):
-            raise ServiceRefusal(400, "; ".join(filter(None, wrong)), "VALIDATION_ERROR")
-        call.body = body
+            raise HttpRefusal(400, "; ".join(filter(None, wrong)), "VALIDATION_ERROR")
+        request.body = body
 
     def error(self, status: int, code: str, refusal: SandboxRefusal) -> Any:
         """Returns a message and a code, only a message, or None for an answer without a body."""
         message = code
-        if isinstance(refusal, ServiceRefusal):
+        if isinstance(refusal, HttpRefusal):
             message, code = str(refusal), refusal.code
         elif isinstance(refusal, TooManyRequests):
             message = "Too many requests. Please try again later."
-        elif isinstance(refusal, NotFound) and status == 400:
+        elif isinstance(refusal, RecordNotFound) and status == 400:
             message = code = f"{refusal.kind.capitalize()} not found"
         body = {"message": message, "code": code.upper().replace(" ", "_")}
         return {name: text for name, text in body.items() if text} or None
 
-    def limit(self, call: Call) -> Limit | None:
+    def limit(self, request: IncomingRequest) -> RateLimit | None:
         return self.window if self.chosen["rate"] == "window" else None
 
-    def limit_key(self, call: Call) -> str:
-        return f"{client_address(call.request.scope)}|{call.request.scope['path']}"
+    def limit_key(self, request: IncomingRequest) -> str:
+        return f"{client_address(request.http.scope)}|{request.http.scope['path']}"
 
-    def limit_headers(self, verdict: Verdict) -> dict[str, str]:
-        return {"X-Retry-After": verdict.retry_after_header}
+    def limit_headers(self, limit_result: RateLimitResult) -> dict[str, str]:
+        return {"X-Retry-After": limit_result.retry_after_header}
 
     def new_id(self, kind: str) -> str:
         return "".join(self.random.choices(string.ascii_letters + string.digits, k=32))
 
-    def link(self, invitation: Invitation) -> str:
+    def link(self, invitation: InvitationRecord) -> str:
         return f"https://app.example.org/accept-invitation/{invitation.id}"
 
-    def email(self, invitation: Invitation) -> dict[str, Any]:
+    def email(self, invitation: InvitationRecord) -> dict[str, Any]:
         name, link = self.organization_name, self.link(invitation)
         return {
             "sender": "auth@app.example.org",
@@ -332,9 +332,9 @@ class BetterAuthService(OrganizationService):
         return {**self.settings(base_url), "token": READ_ONLY_TOKEN}
 
 
-def coded(message: str, status: int = 400) -> ServiceRefusal:
+def coded(message: str, status: int = 400) -> HttpRefusal:
     """Returns the usual error answer, whose code is its message in capitals."""
-    return ServiceRefusal(status, message, message)
+    return HttpRefusal(status, message, message)
 
 
 def expected(where: str, kind: str, value: Any) -> str:
@@ -361,7 +361,7 @@ def listed(roles: str | list[str]) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def joined(roles: list[Role]) -> str:
+def joined(roles: list[RoleRecord]) -> str:
     return ",".join(role.name for role in roles)
 
 

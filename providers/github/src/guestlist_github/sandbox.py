@@ -12,23 +12,29 @@ from typing import Any, ClassVar
 
 from starlette.responses import JSONResponse, Response
 
-from guestlist.sandbox.limits import AllOf, Limit, SlidingWindow, Verdict
-from guestlist.sandbox.organization import SWITCHES, Invitation, Member, Person, Role
-from guestlist.sandbox.paging import by_number, link_header
+from guestlist.sandbox.limits import AllOf, RateLimit, RateLimitResult, SlidingWindow
+from guestlist.sandbox.organization import (
+    SWITCHES,
+    InvitationRecord,
+    MemberRecord,
+    PersonRecord,
+    RoleRecord,
+)
+from guestlist.sandbox.paging import link_header, page_by_number
 from guestlist.sandbox.refusals import (
-    AlreadyInvited,
-    AlreadyMember,
+    DuplicateInvitation,
+    DuplicateMember,
+    HttpRefusal,
     InvalidValue,
     LastRole,
     NoSeatLeft,
     NotAuthenticated,
-    NotFound,
     NotPermitted,
     ProtectedMember,
-    ServiceRefusal,
+    RecordNotFound,
     TooManyRequests,
 )
-from guestlist.sandbox.routing import Call, OrganizationService, Routes
+from guestlist.sandbox.routing import IncomingRequest, OrganizationService, Routes
 from guestlist.sandbox.service import SandboxRefusal, Switch
 
 ORG = "octo-works"
@@ -99,9 +105,9 @@ class GitHubService(OrganizationService):
     errors: ClassVar[Mapping[type[SandboxRefusal], int | tuple[int, str]]] = {
         NotPermitted: (403, "Resource not accessible by personal access token"),
         NotAuthenticated: (401, "Bad credentials"),
-        NotFound: (404, "Not Found"),
-        AlreadyMember: (422, "unprocessable"),
-        AlreadyInvited: (422, "unprocessable"),
+        RecordNotFound: (404, "Not Found"),
+        DuplicateMember: (422, "unprocessable"),
+        DuplicateInvitation: (422, "unprocessable"),
         NoSeatLeft: (422, "no_seat"),
         InvalidValue: (422, "invalid"),
         LastRole: (422, "invalid"),
@@ -139,26 +145,26 @@ class GitHubService(OrganizationService):
     # ------------------------------------------------------------------ the organization
 
     @routes.get(O)
-    def show(self, call: Call) -> Any:
+    def show(self, request: IncomingRequest) -> Any:
         return self.organization_record() | {"name": self.organization.name}
 
     @routes.get("/users/{login}")
-    def show_user(self, call: Call) -> Any:
-        return self.public_user(self.person(call.path["login"]))
+    def show_user(self, request: IncomingRequest) -> Any:
+        return self.public_user(self.person(request.path["login"]))
 
     @routes.get("/user/{id}")
-    def show_account(self, call: Call) -> Any:
-        found = self.organization.people.get(call.path["id"])
+    def show_account(self, request: IncomingRequest) -> Any:
+        found = self.organization.people.get(request.path["id"])
         if found is None or not found.registered:
-            raise NotFound("user")
+            raise RecordNotFound("user")
         return self.public_user(found)
 
     # ------------------------------------------------------------------ invitations
 
     @routes.post(f"{O}/invitations", status=201)
-    def invite(self, call: Call) -> Any:
-        body = call.json()
-        self.count_creation(call)
+    def invite(self, request: IncomingRequest) -> Any:
+        body = request.json()
+        self.count_creation(request)
         teams = [self.team_with(number) for number in body.get("team_ids") or ()]
         word = body.get("role", "direct_member")
         if "invitee_id" in body:
@@ -166,7 +172,7 @@ class GitHubService(OrganizationService):
             if person is None:
                 raise InvalidValue("invitee_id")
         else:
-            person = self.organization.person_with(call.text("email"))
+            person = self.organization.person_with(request.text("email"))
         if word == "reinstate":
             former = person and person.fields.get("former")
             if not former:
@@ -176,35 +182,37 @@ class GitHubService(OrganizationService):
             roles = [self.organization.role(INVITED_AS[word]), *teams]
         else:
             raise InvalidValue("role")
-        email = person.email if person else call.text("email")
+        email = person.email if person else request.text("email")
         by_login = "invitee_id" in body
-        invitation = self.organization.invite(email, roles, inviter=call.caller, by_login=by_login)
+        invitation = self.organization.invite(
+            email, roles, inviter=request.caller, by_login=by_login
+        )
         return self.invitation(invitation)
 
     @routes.get(f"{O}/invitations")
-    def list_invitations(self, call: Call) -> Any:
+    def list_invitations(self, request: IncomingRequest) -> Any:
         invitations = [one for one in self.shown() if self.organization.is_open(one)]
-        return self.page(call, map(self.invitation, invitations))
+        return self.page(request, map(self.invitation, invitations))
 
     @routes.get(f"{O}/failed_invitations")
-    def list_failed(self, call: Call) -> Any:
+    def list_failed(self, request: IncomingRequest) -> Any:
         failed = [one for one in self.shown() if not self.organization.is_open(one)]
-        return self.page(call, map(self.invitation, failed))
+        return self.page(request, map(self.invitation, failed))
 
     @routes.delete(f"{O}/invitations/{{id}}")
-    def cancel(self, call: Call) -> Any:
-        self.organization.revoke(self.organization.invitation(call.path["id"]))
+    def cancel(self, request: IncomingRequest) -> Any:
+        self.organization.revoke(self.organization.invitation(request.path["id"]))
 
     @routes.get(f"{O}/invitations/{{id}}/teams")
-    def list_invitation_teams(self, call: Call) -> Any:
-        invitation = self.organization.invitation(call.path["id"])
-        return self.page(call, [self.team(role) for role in teams_of(invitation.roles)])
+    def list_invitation_teams(self, request: IncomingRequest) -> Any:
+        invitation = self.organization.invitation(request.path["id"])
+        return self.page(request, [self.team(role) for role in teams_of(invitation.roles)])
 
     # ------------------------------------------------------------------ members
 
     @routes.get(f"{O}/members")
-    def list_members(self, call: Call) -> Any:
-        wanted = call.query.get("role", "all")
+    def list_members(self, request: IncomingRequest) -> Any:
+        wanted = request.query.get("role", "all")
         if wanted not in ("all", "admin", "member"):
             raise InvalidValue("role")
         people = [
@@ -212,60 +220,60 @@ class GitHubService(OrganizationService):
             for one in self.organization.listed(self.organization.members())
             if self.role_of(one) != "billing_manager" and wanted in ("all", self.role_of(one))
         ]
-        return self.page(call, map(self.user, people))
+        return self.page(request, map(self.user, people))
 
     @routes.get(f"{O}/members/{{login}}", status=204)
-    def check_member(self, call: Call) -> Any:
-        self.member(call.path["login"])
+    def check_member(self, request: IncomingRequest) -> Any:
+        self.member(request.path["login"])
 
     @routes.get(f"{O}/memberships/{{login}}")
-    def show_membership(self, call: Call) -> Any:
-        return self.membership(self.person(call.path["login"]))
+    def show_membership(self, request: IncomingRequest) -> Any:
+        return self.membership(self.person(request.path["login"]))
 
     @routes.put(f"{O}/memberships/{{login}}")
-    def set_membership(self, call: Call) -> Any:
+    def set_membership(self, request: IncomingRequest) -> Any:
         """Changes a member's role. Invites a person who is not a member."""
-        word, person = call.text("role", "member"), self.person(call.path["login"])
+        word, person = request.text("role", "member"), self.person(request.path["login"])
         if word not in ("admin", "member"):
             raise InvalidValue("role")
         member = self.organization.record_of(person)
         role = self.organization.role(word)
         if member is None:
-            self.ensure_invited(call, person, [role])
+            self.ensure_invited(request, person, [role])
         else:
             self.organization.set_roles(member, [role, *teams_of(member.roles)])
         return self.membership(person)
 
     @routes.delete(f"{O}/memberships/{{login}}")
     @routes.delete(f"{O}/members/{{login}}")
-    def remove(self, call: Call) -> Any:
+    def remove(self, request: IncomingRequest) -> Any:
         """Removes a member, or cancels the invitation of a person who has not accepted."""
-        person = self.person(call.path["login"])
+        person = self.person(request.path["login"])
         member = self.organization.record_of(person)
         invitation = self.open_invitation(person)
         if member is not None:
             person.fields["former"] = member.roles
             self.organization.remove(member)
-        elif invitation is not None and "memberships" in call.request.scope["path"]:
+        elif invitation is not None and "memberships" in request.http.scope["path"]:
             self.organization.revoke(invitation)
         else:
-            raise NotFound("membership")
+            raise RecordNotFound("membership")
 
     @routes.get(f"{O}/outside_collaborators")
-    def list_outside_collaborators(self, call: Call) -> Any:
+    def list_outside_collaborators(self, request: IncomingRequest) -> Any:
         outside = self.organization.person_with(list(OUTSIDERS)[-1])
         found = [outside] if outside and not self.organization.record_of(outside) else []
-        return self.page(call, map(self.user, found))
+        return self.page(request, map(self.user, found))
 
     # ------------------------------------------------------------------ teams
 
     @routes.get(f"{O}/teams")
-    def list_teams(self, call: Call) -> Any:
-        return self.page(call, map(self.team, teams_of(self.organization.roles.values())))
+    def list_teams(self, request: IncomingRequest) -> Any:
+        return self.page(request, map(self.team, teams_of(self.organization.roles.values())))
 
     @routes.get(f"{O}/teams/{{slug}}")
-    def show_team(self, call: Call) -> Any:
-        team = self.team_of(call)
+    def show_team(self, request: IncomingRequest) -> Any:
+        team = self.team_of(request)
         more = {"members_count": len(self.team_members(team)), "repos_count": 0}
         dates = {"created_at": written(team.created_at), "updated_at": written(team.updated_at)}
         organization = {
@@ -285,10 +293,10 @@ class GitHubService(OrganizationService):
 
     @routes.get(f"{T}/members")
     @routes.get(f"{O}/teams/{{slug}}/members")
-    def list_team_members(self, call: Call) -> Any:
-        members = self.team_members(self.team_of(call))
+    def list_team_members(self, request: IncomingRequest) -> Any:
+        members = self.team_members(self.team_of(request))
         return self.page(
-            call,
+            request,
             (
                 self.user(one.person) | {"role": "member", "inherited": inherited}
                 for one, inherited in members
@@ -297,44 +305,44 @@ class GitHubService(OrganizationService):
 
     @routes.get(f"{T}/memberships/{{login}}")
     @routes.get(f"{O}/teams/{{slug}}/memberships/{{login}}")
-    def show_team_membership(self, call: Call) -> Any:
-        team, person = self.team_of(call), self.person(call.path["login"])
+    def show_team_membership(self, request: IncomingRequest) -> Any:
+        team, person = self.team_of(request), self.person(request.path["login"])
         invitation = self.open_invitation(person)
         pending = invitation is not None and team in invitation.roles
         if not pending and all(one.person is not person for one, _ in self.team_members(team)):
-            raise NotFound("membership")
+            raise RecordNotFound("membership")
         return self.team_membership(team, person, pending)
 
     @routes.put(f"{T}/memberships/{{login}}")
     @routes.put(f"{O}/teams/{{slug}}/memberships/{{login}}")
-    def add_to_team(self, call: Call) -> Any:
+    def add_to_team(self, request: IncomingRequest) -> Any:
         """Adds a person to a team. Invites a person who is not a member."""
-        team, person = self.team_of(call), self.person(call.path["login"])
+        team, person = self.team_of(request), self.person(request.path["login"])
         member = self.organization.record_of(person)
         if member is None:
-            self.ensure_invited(call, person, [self.organization.role("member"), team])
+            self.ensure_invited(request, person, [self.organization.role("member"), team])
         else:
             self.organization.assign(member, team)
         return self.team_membership(team, person, member is None)
 
     @routes.delete(f"{T}/memberships/{{login}}")
     @routes.delete(f"{O}/teams/{{slug}}/memberships/{{login}}")
-    def remove_from_team(self, call: Call) -> Any:
-        team, member = self.team_of(call), self.member(call.path["login"])
+    def remove_from_team(self, request: IncomingRequest) -> Any:
+        team, member = self.team_of(request), self.member(request.path["login"])
         if team not in member.roles:
-            raise NotFound("membership")
+            raise RecordNotFound("membership")
         self.organization.unassign(member, team)
 
     @routes.get(f"{T}/invitations")
     @routes.get(f"{O}/teams/{{slug}}/invitations")
-    def list_team_invitations(self, call: Call) -> Any:
-        team = self.team_of(call)
+    def list_team_invitations(self, request: IncomingRequest) -> Any:
+        team = self.team_of(request)
         found = [one for one in self.shown() if team in one.roles]
-        return self.page(call, map(self.invitation, filter(self.organization.is_open, found)))
+        return self.page(request, map(self.invitation, filter(self.organization.is_open, found)))
 
     # ------------------------------------------------------------------ records
 
-    def invitation(self, invitation: Invitation) -> Body:
+    def invitation(self, invitation: InvitationRecord) -> Body:
         person = self.organization.person_with(invitation.email)
         login = person.login if person and person.registered else None
         hidden = invitation.fields["by_login"] and self.chosen["addresses"] == "hidden"
@@ -356,7 +364,7 @@ class GitHubService(OrganizationService):
             "invitation_source": "member",
         }
 
-    def user(self, person: Person) -> Body:
+    def user(self, person: PersonRecord) -> Body:
         """Returns a person without the address, as lists do."""
         url = f"{self.api}/users/{person.login}"
         return {
@@ -377,7 +385,7 @@ class GitHubService(OrganizationService):
             "user_view_type": "public",
         }
 
-    def public_user(self, person: Person) -> Body:
+    def public_user(self, person: PersonRecord) -> Body:
         unknown = ("company", "location", "email", "hireable", "bio")
         counts = ("public_repos", "public_gists", "followers", "following")
         return {
@@ -404,11 +412,11 @@ class GitHubService(OrganizationService):
             "description": None,
         }
 
-    def membership(self, person: Person) -> Body:
+    def membership(self, person: PersonRecord) -> Body:
         member, invitation = self.organization.record_of(person), self.open_invitation(person)
         record = member or invitation
         if record is None:
-            raise NotFound("membership")
+            raise RecordNotFound("membership")
         return {
             "url": f"{self.api}/orgs/{ORG}/memberships/{person.login}",
             "state": "active" if member else "pending",
@@ -418,11 +426,11 @@ class GitHubService(OrganizationService):
             "user": self.user(person),
         }
 
-    def team(self, role: Role) -> Body:
+    def team(self, role: RoleRecord) -> Body:
         parent = self.organization.roles.get(role.fields["parent"])
         return {**self.simple_team(role), "parent": self.simple_team(parent) if parent else None}
 
-    def simple_team(self, role: Role) -> Body:
+    def simple_team(self, role: RoleRecord) -> Body:
         url = f"{self.api}/organizations/{self.organization.id}/team/{role.fields['team_id']}"
         return {
             "id": role.fields["team_id"],
@@ -441,55 +449,57 @@ class GitHubService(OrganizationService):
             "repositories_url": f"{url}/repos",
         }
 
-    def team_membership(self, team: Role, person: Person, pending: bool) -> Body:
+    def team_membership(self, team: RoleRecord, person: PersonRecord, pending: bool) -> Body:
         url = f"{self.simple_team(team)['url']}/memberships/{person.login}"
         state = "pending" if pending else "active"
         return {"url": url, "role": "member", "state": state}
 
     # ------------------------------------------------------------------ helpers of the endpoints
 
-    def shown(self) -> list[Invitation]:
+    def shown(self) -> list[InvitationRecord]:
         return self.organization.listed(self.organization.shown_invitations())
 
-    def person(self, login: str) -> Person:
+    def person(self, login: str) -> PersonRecord:
         for one in self.organization.people.values():
             if one.registered and one.login.casefold() == login.casefold():
                 return one
-        raise NotFound("user")
+        raise RecordNotFound("user")
 
-    def member(self, login: str) -> Member:
+    def member(self, login: str) -> MemberRecord:
         member = self.organization.record_of(self.person(login))
         if member is None:
-            raise NotFound("member")
+            raise RecordNotFound("member")
         return member
 
-    def open_invitation(self, person: Person) -> Invitation | None:
+    def open_invitation(self, person: PersonRecord) -> InvitationRecord | None:
         invitations = self.organization.invitations_to(person.email)
         return next(filter(self.organization.is_open, invitations), None)
 
-    def ensure_invited(self, call: Call, person: Person, roles: list[Role]) -> None:
+    def ensure_invited(
+        self, request: IncomingRequest, person: PersonRecord, roles: list[RoleRecord]
+    ) -> None:
         if self.open_invitation(person) is None:
-            self.count_creation(call)
-            self.organization.invite(person.email, roles, inviter=call.caller, by_login=True)
+            self.count_creation(request)
+            self.organization.invite(person.email, roles, inviter=request.caller, by_login=True)
 
-    def role_of(self, record: Member | Invitation) -> str:
+    def role_of(self, record: MemberRecord | InvitationRecord) -> str:
         return next((role.id for role in record.roles if role.kind == "role"), "member")
 
-    def team_of(self, call: Call) -> Role:
+    def team_of(self, request: IncomingRequest) -> RoleRecord:
         """Returns the team that a path names by its slug or number."""
         for role in teams_of(self.organization.roles.values()):
             known = {"slug": role.id, "number": str(role.fields["team_id"])}
-            if any(call.path.get(name) == value for name, value in known.items()):
+            if any(request.path.get(name) == value for name, value in known.items()):
                 return role
-        raise NotFound("team")
+        raise RecordNotFound("team")
 
-    def team_with(self, number: Any) -> Role:
+    def team_with(self, number: Any) -> RoleRecord:
         for role in teams_of(self.organization.roles.values()):
             if role.fields["team_id"] == number:
                 return role
         raise InvalidValue("team_ids")
 
-    def team_members(self, team: Role) -> list[tuple[Member, bool]]:
+    def team_members(self, team: RoleRecord) -> list[tuple[MemberRecord, bool]]:
         """Returns the members of a team, and whether each is only in a team below it."""
         below = [
             role
@@ -504,52 +514,54 @@ class GitHubService(OrganizationService):
                 found.append((member, True))
         return found
 
-    def page(self, call: Call, records: Iterable[Body]) -> Response:
-        page = by_number(list(records), call.query, default=30)
+    def page(self, request: IncomingRequest, records: Iterable[Body]) -> Response:
+        page = page_by_number(list(records), request.query, default=30)
         response = JSONResponse(list(page.items))
-        url = str(call.request.url).partition("?")[0]
-        if link := link_header(page, url, call.query):
+        url = str(request.http.url).partition("?")[0]
+        if link := link_header(page, url, request.query):
             response.headers["link"] = link
         return response
 
     # ------------------------------------------------------------------ limits and errors
 
-    def count_creation(self, call: Call) -> None:
+    def count_creation(self, request: IncomingRequest) -> None:
         """Counts an invitation toward the secondary limits."""
         if self.chosen["rate"] == "on":
-            self.take(self.creations, call)
+            self.take(self.creations, request)
 
-    def take(self, limit: Limit, call: Call) -> None:
-        verdict = limit.take(self.limit_key(call), self.clock.seconds())
-        if not verdict.allowed:
+    def take(self, limit: RateLimit, request: IncomingRequest) -> None:
+        limit_result = limit.take(self.limit_key(request), self.clock.seconds())
+        if not limit_result.allowed:
             sent = self.chosen["retry_after"] == "sent"
-            headers = {"retry-after": verdict.retry_after_header} if sent else {}
-            raise ServiceRefusal(int(self.chosen["limit_status"]), SECONDARY, headers=headers)
+            headers = {"retry-after": limit_result.retry_after_header} if sent else {}
+            raise HttpRefusal(int(self.chosen["limit_status"]), SECONDARY, headers=headers)
 
-    def permit(self, call: Call) -> None:
-        self.api = str(call.request.base_url).rstrip("/")
-        if call.path.get("org", ORG).casefold() != ORG:
-            raise NotFound("organization")
+    def permit(self, request: IncomingRequest) -> None:
+        self.api = str(request.http.base_url).rstrip("/")
+        if request.path.get("org", ORG).casefold() != ORG:
+            raise RecordNotFound("organization")
         if self.chosen["rate"] == "on":
-            self.take(self.secondary, call)
-        super().permit(call)
+            self.take(self.secondary, request)
+        super().permit(request)
 
-    def limit(self, call: Call) -> Limit | None:
+    def limit(self, request: IncomingRequest) -> RateLimit | None:
         return self.primary if self.chosen["rate"] == "on" else None
 
-    def limit_key(self, call: Call) -> str:
-        return self.credentials(call)
+    def limit_key(self, request: IncomingRequest) -> str:
+        return self.credentials(request)
 
-    def limit_headers(self, verdict: Verdict) -> Mapping[str, str]:
+    def limit_headers(self, limit_result: RateLimitResult) -> Mapping[str, str]:
         return {}
 
-    def finish(self, response: Response, call: Call, verdict: Verdict | None) -> None:
+    def finish(
+        self, response: Response, request: IncomingRequest, limit_result: RateLimitResult | None
+    ) -> None:
         response.headers["x-github-request-id"] = f"{self.random.getrandbits(32):08X}"
-        if verdict is not None:
-            response.headers["x-ratelimit-limit"] = str(verdict.limit)
-            response.headers["x-ratelimit-remaining"] = str(verdict.remaining)
-            response.headers["x-ratelimit-used"] = str(verdict.limit - verdict.remaining)
-            response.headers["x-ratelimit-reset"] = verdict.reset_header
+        if limit_result is not None:
+            response.headers["x-ratelimit-limit"] = str(limit_result.limit)
+            response.headers["x-ratelimit-remaining"] = str(limit_result.remaining)
+            response.headers["x-ratelimit-used"] = str(limit_result.limit - limit_result.remaining)
+            response.headers["x-ratelimit-reset"] = limit_result.reset_header
             response.headers["x-ratelimit-resource"] = "core"
 
     def error(self, status: int, code: str, refusal: SandboxRefusal) -> Any:
@@ -563,7 +575,7 @@ class GitHubService(OrganizationService):
         if isinstance(refusal, NoSeatLeft):
             more = "You must purchase at least one more seat to add this user as a member."
             return body | {"message": more, "errors": [{"code": "no_seat", "field": "user"}]}
-        if isinstance(refusal, AlreadyMember | AlreadyInvited | InvalidValue):
+        if isinstance(refusal, DuplicateMember | DuplicateInvitation | InvalidValue):
             problem = {"resource": "OrganizationInvitation", "code": code, "field": "data"}
             if isinstance(refusal, InvalidValue):
                 problem["field"] = refusal.field
@@ -580,8 +592,8 @@ class GitHubService(OrganizationService):
 
     # ------------------------------------------------------------------ the kit
 
-    def credentials(self, call: Call) -> str:
-        scheme, _, token = call.headers.get("authorization", "").partition(" ")
+    def credentials(self, request: IncomingRequest) -> str:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
         return token.strip() if scheme.lower() in ("bearer", "token") else ""
 
     def new_id(self, kind: str) -> str:
@@ -607,11 +619,11 @@ class GitHubService(OrganizationService):
             login = f"{base}-{self.random.randrange(1000)}"
         return login
 
-    def link(self, invitation: Invitation) -> str:
+    def link(self, invitation: InvitationRecord) -> str:
         url = f"https://github.com/orgs/{ORG}/invitation"
         return f"{url}?invitation_token={invitation.secret}"
 
-    def email(self, invitation: Invitation) -> dict[str, Any]:
+    def email(self, invitation: InvitationRecord) -> dict[str, Any]:
         name, link = self.organization.name, self.link(invitation)
         return {
             "sender": "noreply@github.com",
@@ -631,7 +643,7 @@ SECRET = ("key", "secret")
 """The kinds of ids that are secrets; all others are numbers."""
 
 
-def teams_of(roles: Iterable[Role]) -> list[Role]:
+def teams_of(roles: Iterable[RoleRecord]) -> list[RoleRecord]:
     return [role for role in roles if role.kind == "team"]
 
 

@@ -12,22 +12,29 @@ from typing import Any, ClassVar
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from guestlist.sandbox.limits import AllOf, Limit, SlidingWindow, Verdict
-from guestlist.sandbox.organization import ACTIVE, SUSPENDED, Invitation, Member, Person, Role
-from guestlist.sandbox.paging import by_number, link_header
+from guestlist.sandbox.limits import AllOf, RateLimit, RateLimitResult, SlidingWindow
+from guestlist.sandbox.organization import (
+    ACTIVE,
+    SUSPENDED,
+    InvitationRecord,
+    MemberRecord,
+    PersonRecord,
+    RoleRecord,
+)
+from guestlist.sandbox.paging import link_header, page_by_number
 from guestlist.sandbox.refusals import (
+    HttpRefusal,
     InvalidValue,
     MethodNotAllowed,
     NoSeatLeft,
     NotAuthenticated,
-    NotFound,
     NotPermitted,
+    PathNotFound,
     ProtectedMember,
-    ServiceRefusal,
+    RecordNotFound,
     TooManyRequests,
-    UnknownPath,
 )
-from guestlist.sandbox.routing import Call, OrganizationService, Routes, bearer
+from guestlist.sandbox.routing import IncomingRequest, OrganizationService, Routes, bearer
 from guestlist.sandbox.service import SandboxRefusal, Switch
 
 GROUP, PROJECT = ("42", "example-works"), ("77", "example-works-site")
@@ -104,7 +111,7 @@ class GitLabService(OrganizationService):
         NotAuthenticated: (401, "401 Unauthorized"),
         NotPermitted: (403, "403 Forbidden"),
         ProtectedMember: (403, "403 Forbidden"),
-        UnknownPath: (404, "404 Not Found"),
+        PathNotFound: (404, "404 Not Found"),
         MethodNotAllowed: (405, "405 Method Not Allowed"),
         InvalidValue: 400,
     }
@@ -127,9 +134,9 @@ class GitLabService(OrganizationService):
         pia = organization.add_person(email, name, login=login)
         identity = organization.identity("member", pia.id)
         role = organization.role(str(number))
-        self.inherited = Member(**identity, person=pia, roles=[role], status=ACTIVE)
+        self.inherited = MemberRecord(**identity, person=pia, roles=[role], status=ACTIVE)
         organization.add_person(KNOWN[0], KNOWN[1], login=KNOWN[2])
-        self.queue: dict[str, Role] = {}
+        self.queue: dict[str, RoleRecord] = {}
         self.all_requests = SlidingWindow(2000, 60.0)
         self.lists_of_members = AllOf(SlidingWindow(200, 60.0), self.all_requests)
         self.removals = AllOf(SlidingWindow(60, 60.0), self.all_requests)
@@ -137,17 +144,17 @@ class GitLabService(OrganizationService):
     # ------------------------------------------------------------------ the endpoints
 
     @routes.get(SOURCE)
-    def show_source(self, call: Call) -> Any:
-        id, path = self.checked(call)
-        key = "full_name" if call.path["source"] == "groups" else "name_with_namespace"
+    def show_source(self, request: IncomingRequest) -> Any:
+        id, path = self.checked(request)
+        key = "full_name" if request.path["source"] == "groups" else "name_with_namespace"
         return {"id": int(id), "name": self.organization_name, "path": path} | {
             key: f"Example Holding / {self.organization_name}"
         }
 
     @routes.post(f"{SOURCE}/invitations", status=201)
-    def invite(self, call: Call) -> Any:
-        self.managed(call)
-        body = call.json()
+    def invite(self, request: IncomingRequest) -> Any:
+        self.managed(request)
+        body = request.json()
         who = str(body.get("email") or body.get("user_id") or "").split(",")
         if not any(who):
             raise InvalidValue("email", "email, user_id are missing, one must be provided")
@@ -156,7 +163,7 @@ class GitLabService(OrganizationService):
         wrong: dict[str, str] = {}
         try:
             for one in who:
-                self.invite_one(one.strip(), role, call, queued, wrong)
+                self.invite_one(one.strip(), role, request, queued, wrong)
         except NoSeatLeft:
             message = "There are not enough available seats to invite this many users."
             reason = "seat_limit_exceeded_error"
@@ -166,22 +173,22 @@ class GitLabService(OrganizationService):
         return ({"queued_users": queued} if queued else {}) | {"status": "success"}
 
     @routes.get(f"{SOURCE}/invitations")
-    def list_invitations(self, call: Call) -> Any:
-        self.checked(call)
-        if query := call.query.get("query"):
+    def list_invitations(self, request: IncomingRequest) -> Any:
+        self.checked(request)
+        if query := request.query.get("query"):
             one = self.open_invitation_of(query)
             open_ones = [one] if one is not None else []
         else:
             open_ones = self.open_invitations()
         found = self.organization.listed(open_ones)
-        return self.page(call, found, self.invitation)
+        return self.page(request, found, self.invitation)
 
     @routes.put(f"{SOURCE}/invitations/{{email}}")
-    def change_invitation(self, call: Call) -> Any:
-        self.managed(call)
-        invitation, body = self.open_invitation(call.path["email"]), call.json()
+    def change_invitation(self, request: IncomingRequest) -> Any:
+        self.managed(request)
+        invitation, body = self.open_invitation(request.path["email"]), request.json()
         if not {"access_level", "expires_at"} & body.keys():
-            raise ServiceRefusal(400, "", "400 Bad request")
+            raise HttpRefusal(400, "", "400 Bad request")
         if "access_level" in body:
             self.organization.change_invitation(invitation, [self.role_in(body)])
         invitation.fields |= expiry(body)
@@ -189,37 +196,39 @@ class GitLabService(OrganizationService):
         return {name: shown[name] for name in ("expires_at", "access_level")}
 
     @routes.delete(f"{SOURCE}/invitations/{{email}}")
-    def revoke(self, call: Call) -> Any:
-        self.managed(call)
-        self.organization.revoke(self.open_invitation(call.path["email"]))
+    def revoke(self, request: IncomingRequest) -> Any:
+        self.managed(request)
+        self.organization.revoke(self.open_invitation(request.path["email"]))
 
     @routes.get(f"{SOURCE}/members")
-    def list_members(self, call: Call) -> Any:
-        self.checked(call)
-        return self.page(call, self.members_for(call, self.organization.members()), self.member)
+    def list_members(self, request: IncomingRequest) -> Any:
+        self.checked(request)
+        return self.page(
+            request, self.members_for(request, self.organization.members()), self.member
+        )
 
     @routes.get(f"{SOURCE}/members/all")
-    def list_all_members(self, call: Call) -> Any:
-        self.checked(call)
-        return self.page(call, self.members_for(call, self.everybody()), self.member)
+    def list_all_members(self, request: IncomingRequest) -> Any:
+        self.checked(request)
+        return self.page(request, self.members_for(request, self.everybody()), self.member)
 
     @routes.get(f"{SOURCE}/members/{{user}}")
-    def show_member(self, call: Call) -> Any:
-        self.checked(call)
-        return self.member(self.organization.member(call.path["user"]))
+    def show_member(self, request: IncomingRequest) -> Any:
+        self.checked(request)
+        return self.member(self.organization.member(request.path["user"]))
 
     @routes.get(f"{SOURCE}/members/all/{{user}}")
-    def show_any_member(self, call: Call) -> Any:
-        self.checked(call)
+    def show_any_member(self, request: IncomingRequest) -> Any:
+        self.checked(request)
         for one in self.everybody():
-            if one.id == call.path["user"]:
+            if one.id == request.path["user"]:
                 return self.member(one)
-        raise NotFound("member")
+        raise RecordNotFound("member")
 
     @routes.post(f"{SOURCE}/members", status=201)
-    def add_member(self, call: Call) -> Any:
-        self.managed(call)
-        body = call.json()
+    def add_member(self, request: IncomingRequest) -> Any:
+        self.managed(request)
+        body = request.json()
         role = self.role_in(body)
         for person in self.organization.people.values():
             if person.registered and str(body.get("user_id", "")) == person.id:
@@ -227,19 +236,19 @@ class GitLabService(OrganizationService):
             if person.registered and body.get("username") == self.login(person):
                 break
         else:
-            raise ServiceRefusal(404, "", "404 User Not Found")
+            raise HttpRefusal(404, "", "404 User Not Found")
         member = self.organization.record_of(person)
         if member is not None and member.is_in:
-            raise ServiceRefusal(409, "", "Member already exists")
+            raise HttpRefusal(409, "", "Member already exists")
         if self.chosen["promotions"] == "queue":
             self.queue[self.login(person)] = role
             return {"message": {self.login(person): QUEUED}}
         return self.member(self.organization.add_member(person.email, roles=[role]))
 
     @routes.put(f"{SOURCE}/members/{{user}}")
-    def change_member(self, call: Call) -> Any:
-        self.managed(call)
-        member, body = self.organization.member(call.path["user"]), call.json()
+    def change_member(self, request: IncomingRequest) -> Any:
+        self.managed(request)
+        member, body = self.organization.member(request.path["user"]), request.json()
         role = self.role_in(body)
         gains = role.fields["level"] > member.roles[0].fields["level"]
         if gains and self.chosen["promotions"] == "queue":
@@ -248,25 +257,30 @@ class GitLabService(OrganizationService):
         return self.member(member)
 
     @routes.delete(f"{SOURCE}/members/{{user}}")
-    def remove_member(self, call: Call) -> Any:
-        self.managed(call)
-        self.organization.remove(self.organization.member(call.path["user"]))
+    def remove_member(self, request: IncomingRequest) -> Any:
+        self.managed(request)
+        self.organization.remove(self.organization.member(request.path["user"]))
 
     @routes.get(f"{SOURCE}/member_roles")
-    def list_custom_roles(self, call: Call) -> Any:
-        self.managed(call)
+    def list_custom_roles(self, request: IncomingRequest) -> Any:
+        self.managed(request)
         if self.chosen["plan"] == "free":
             raise NotPermitted("custom roles need Ultimate")
         return [self.custom_role()]
 
     @routes.get("/api/v4/member_roles")
-    def list_roles_of_the_server(self, call: Call) -> Any:
+    def list_roles_of_the_server(self, request: IncomingRequest) -> Any:
         raise NotPermitted("only for administrators")
 
     # ------------------------------------------------------------------ invitations and members
 
     def invite_one(
-        self, who: str, role: Role, call: Call, queued: dict[str, str], wrong: dict[str, str]
+        self,
+        who: str,
+        role: RoleRecord,
+        request: IncomingRequest,
+        queued: dict[str, str],
+        wrong: dict[str, str],
     ) -> None:
         """Invites an address or adds an account, and notes what was queued or went wrong."""
         organization = self.organization
@@ -300,8 +314,8 @@ class GitLabService(OrganizationService):
             wrong[email] = "Invite email has already been taken"
             return
         try:
-            invitation = organization.invite(email, [role], inviter=call.caller)
-            invitation.fields |= expiry(call.json())
+            invitation = organization.invite(email, [role], inviter=request.caller)
+            invitation.fields |= expiry(request.json())
         except InvalidValue:
             wrong[email] = "Invite email is invalid"
 
@@ -317,26 +331,26 @@ class GitLabService(OrganizationService):
         [person] = [one for one in self.organization.people.values() if self.login(one) == login]
         self.organization.add_member(person.email, roles=[role])
 
-    def open_invitations(self) -> list[Invitation]:
+    def open_invitations(self) -> list[InvitationRecord]:
         """Returns the invitations that GitLab has not deleted: it keeps open ones only."""
         now = self.clock.now()
         return [
             one for one in self.organization.invitations.values() if one.state(now) == "pending"
         ]
 
-    def open_invitation_of(self, email: str) -> Invitation | None:
+    def open_invitation_of(self, email: str) -> InvitationRecord | None:
         """Returns the open invitation of an address, which is compared exactly."""
         found = self.organization.invitations.get(email.casefold())
         is_it = found is not None and found.email == email and self.organization.is_open(found)
         return found if is_it else None
 
-    def open_invitation(self, email: str) -> Invitation:
+    def open_invitation(self, email: str) -> InvitationRecord:
         found = self.open_invitation_of(email)
         if found is None:
-            raise NotFound("invitation")
+            raise RecordNotFound("invitation")
         return found
 
-    def everybody(self) -> list[Member]:
+    def everybody(self) -> list[MemberRecord]:
         """Returns the members with those who inherit their membership. Of two memberships of a
         person, the one with the higher level counts."""
         found = {one.id: one for one in self.organization.members()}
@@ -345,33 +359,35 @@ class GitLabService(OrganizationService):
             found[self.inherited.id] = self.inherited
         return list(found.values())
 
-    def members_for(self, call: Call, members: list[Member]) -> list[Member]:
+    def members_for(
+        self, request: IncomingRequest, members: list[MemberRecord]
+    ) -> list[MemberRecord]:
         """Returns the members that the query selects."""
-        query = call.query.get("query", "").casefold()
+        query = request.query.get("query", "").casefold()
         return [
             one
             for one in self.organization.listed(members)
             if query in one.person.name.casefold() or query in self.login(one.person)
         ]
 
-    def checked(self, call: Call) -> tuple[str, str]:
+    def checked(self, request: IncomingRequest) -> tuple[str, str]:
         """Returns the id and path of the group or project in the URL."""
-        known = {"groups": GROUP, "projects": PROJECT}.get(call.path["source"])
+        known = {"groups": GROUP, "projects": PROJECT}.get(request.path["source"])
         if known is None:
-            raise UnknownPath
-        if call.path["id"] not in known:
-            kind = call.path["source"].removesuffix("s").title()
-            raise ServiceRefusal(404, "", f"404 {kind} Not Found")
+            raise PathNotFound
+        if request.path["id"] not in known:
+            kind = request.path["source"].removesuffix("s").title()
+            raise HttpRefusal(404, "", f"404 {kind} Not Found")
         return known
 
-    def managed(self, call: Call) -> None:
+    def managed(self, request: IncomingRequest) -> None:
         """Refuses callers who may not manage members."""
-        self.checked(call)
-        caller = self.organization.record_of(call.caller)
+        self.checked(request)
+        caller = self.organization.record_of(request.caller)
         if caller is None or not caller.manages:
             raise NotPermitted("the role Owner is needed")
 
-    def role_in(self, body: Body) -> Role:
+    def role_in(self, body: Body) -> RoleRecord:
         """Returns the role in a request."""
         if "access_level" not in body:
             raise InvalidValue("access_level", "access_level is missing")
@@ -379,13 +395,13 @@ class GitLabService(OrganizationService):
             raise InvalidValue("access_level", "access_level does not have a valid value")
         if body.get("member_role_id") is not None:
             if str(body["member_role_id"]) != AUDITOR[0] or body["access_level"] != AUDITOR[2]:
-                raise ServiceRefusal(404, "", "404 Member Role Not Found")
+                raise HttpRefusal(404, "", "404 Member Role Not Found")
             return self.auditor
         return self.organization.role(str(body["access_level"]))
 
     # ------------------------------------------------------------------ records
 
-    def invitation(self, invitation: Invitation) -> Body:
+    def invitation(self, invitation: InvitationRecord) -> Body:
         return {
             "id": invitation.number,
             "invite_email": invitation.email,
@@ -396,7 +412,7 @@ class GitLabService(OrganizationService):
             "created_by_name": invitation.inviter.name if invitation.inviter else None,
         }
 
-    def member(self, member: Member) -> Body:
+    def member(self, member: MemberRecord) -> Body:
         [role] = member.roles
         body: Body = {
             "id": int(member.id),
@@ -424,7 +440,7 @@ class GitLabService(OrganizationService):
             "base_access_level": base,
         }
 
-    def login(self, person: Person) -> str:
+    def login(self, person: PersonRecord) -> str:
         """Returns the login of an account; makes one up at first."""
         if not person.login:
             taken = {one.login for one in self.organization.people.values()}
@@ -433,13 +449,13 @@ class GitLabService(OrganizationService):
             person.login = next(name for name in names if name not in taken)
         return person.login
 
-    def page(self, call: Call, found: list[Any], shape: Any) -> Response:
+    def page(self, request: IncomingRequest, found: list[Any], shape: Any) -> Response:
         """Returns a page with GitLab's headers."""
-        page = by_number(found, call.query)
+        page = page_by_number(found, request.query)
         number = page.start // page.size + 1
         response = JSONResponse([shape(one) for one in page.items])
         pages = max(1, -(-page.total // page.size))
-        url = str(call.request.url.replace(query=""))
+        url = str(request.http.url.replace(query=""))
         response.headers.update(
             {
                 "x-total": str(page.total),
@@ -447,19 +463,19 @@ class GitLabService(OrganizationService):
                 "x-page": str(number),
                 "x-per-page": str(page.size),
                 "x-next-page": str(number + 1) if page.next_start is not None else "",
-                "link": link_header(page, url, call.query),
+                "link": link_header(page, url, request.query),
             }
         )
         return response
 
     # ------------------------------------------------------------------ the form of answers
 
-    def credentials(self, call: Call) -> str:
-        return call.headers.get("private-token") or bearer(call.headers)
+    def credentials(self, request: IncomingRequest) -> str:
+        return request.headers.get("private-token") or bearer(request.headers)
 
-    def permit(self, call: Call) -> None:
-        if call.key is not None and call.key.read_only and not call.reads:
-            raise ServiceRefusal(403, "", "insufficient_scope")
+    def permit(self, request: IncomingRequest) -> None:
+        if request.key is not None and request.key.read_only and not request.reads:
+            raise HttpRefusal(403, "", "insufficient_scope")
 
     def error(self, status: int, code: str, refusal: SandboxRefusal) -> Any:
         """Returns the error in one of GitLab's forms, which depend on the layer that refuses."""
@@ -480,31 +496,31 @@ class GitLabService(OrganizationService):
             return result
         return super().response(result, status)
 
-    def limit(self, call: Call) -> Limit | None:
+    def limit(self, request: IncomingRequest) -> RateLimit | None:
         if self.chosen["rate"] == "off":
             return None
-        path, method = call.request.scope["path"], call.request.method
+        path, method = request.http.scope["path"], request.http.method
         if method == "GET" and path.endswith(("/members", "/members/all")):
             return self.lists_of_members
         if method == "DELETE" and "/members/" in path:
             return self.removals
         return self.all_requests
 
-    def limit_key(self, call: Call) -> str:
-        return self.credentials(call)
+    def limit_key(self, request: IncomingRequest) -> str:
+        return self.credentials(request)
 
-    def limit_headers(self, verdict: Verdict) -> dict[str, str]:
-        return {"Retry-After": verdict.retry_after_header}
+    def limit_headers(self, limit_result: RateLimitResult) -> dict[str, str]:
+        return {"Retry-After": limit_result.retry_after_header}
 
     def new_id(self, kind: str) -> str:
         if kind == "secret":
             return f"{self.random.getrandbits(80):020x}"
         return str(self.random.randrange(1_000_000, 99_999_999))
 
-    def link(self, invitation: Invitation) -> str:
+    def link(self, invitation: InvitationRecord) -> str:
         return f"https://gitlab.example.com/-/invites/{invitation.secret}?invite_type=initial_email"
 
-    def email(self, invitation: Invitation) -> dict[str, Any]:
+    def email(self, invitation: InvitationRecord) -> dict[str, Any]:
         role, link = invitation.roles[0].name, self.link(invitation)
         return {
             "sender": "gitlab@gitlab.example.com",

@@ -14,17 +14,17 @@ from typing import Any, ClassVar, TypeVar
 from urllib.parse import parse_qs, urlencode
 from uuid import UUID
 
-from guestlist.sandbox.organization import Invitation, Member, Person, Role
-from guestlist.sandbox.paging import by_offset
+from guestlist.sandbox.organization import InvitationRecord, MemberRecord, PersonRecord, RoleRecord
+from guestlist.sandbox.paging import page_by_offset
 from guestlist.sandbox.refusals import (
-    AlreadyInvited,
-    AlreadyMember,
+    DuplicateInvitation,
+    DuplicateMember,
+    HttpRefusal,
     InvalidValue,
-    NotFound,
     NotPermitted,
-    ServiceRefusal,
+    RecordNotFound,
 )
-from guestlist.sandbox.routing import Call, OrganizationService, Routes
+from guestlist.sandbox.routing import IncomingRequest, OrganizationService, Routes
 from guestlist.sandbox.service import SandboxRefusal, Switch
 
 REALM = "staff"
@@ -71,7 +71,7 @@ Body = dict[str, Any]
 T = TypeVar("T")
 
 
-class KeycloakRefusal(ServiceRefusal):
+class KeycloakRefusal(HttpRefusal):
     """An error with the body that the server answers with."""
 
     def __init__(self, status: int, **body: str) -> None:
@@ -102,7 +102,7 @@ class KeycloakService(OrganizationService):
 
     def seed(self) -> None:
         self.rights: dict[str, set[str]] = {}
-        self.accounts: dict[str, Person] = {}
+        self.accounts: dict[str, PersonRecord] = {}
         """The service accounts, by client."""
         roles = self.organization
         for name, description in ROLES.items():
@@ -117,10 +117,10 @@ class KeycloakService(OrganizationService):
     # ------------------------------------------------------------------ tokens
 
     @routes.post("/realms/{realm}/protocol/openid-connect/token", needs_key=False)
-    def token(self, call: Call) -> Any:
-        if call.path["realm"] != REALM:
+    def token(self, request: IncomingRequest) -> Any:
+        if request.path["realm"] != REALM:
             raise KeycloakRefusal(404, error="Realm does not exist")
-        form = self.form(call)
+        form = self.form(request)
         secret, _ = CLIENTS.get(form.get("client_id", ""), ("", ()))
         if not secret or form.get("client_secret") != secret:
             raise KeycloakRefusal(
@@ -148,7 +148,7 @@ class KeycloakService(OrganizationService):
     # ------------------------------------------------------------------ invitations
 
     @routes.get(ORG, action="manage-realm")
-    def show(self, call: Call) -> Any:
+    def show(self, request: IncomingRequest) -> Any:
         name = self.organization.name
         return {
             "id": self.organization.id,
@@ -159,8 +159,8 @@ class KeycloakService(OrganizationService):
         }
 
     @routes.post(f"{ORG}/members/invite-user", status=204, action="manage-realm")
-    def invite(self, call: Call) -> Any:
-        form, records = self.form(call), self.organization
+    def invite(self, request: IncomingRequest) -> Any:
+        form, records = self.form(request), self.organization
         email = form.get("email", "").strip().lower()
         if not email:
             raise KeycloakRefusal(400, errorMessage="Email is required to invite a member")
@@ -175,7 +175,7 @@ class KeycloakService(OrganizationService):
             names = dict(zip(("firstName", "lastName"), names_of(known), strict=True))
         try:
             invitation = records.invite(email, send=False, is_known=known is not None, **names)
-        except AlreadyInvited:
+        except DuplicateInvitation:
             self.require_smtp()
             self.send_dead_link(email)  # the server notices only when it stores the invitation
             raise KeycloakRefusal(
@@ -187,9 +187,9 @@ class KeycloakService(OrganizationService):
         self.send_email(invitation)
 
     @routes.get(f"{ORG}/invitations", action="manage-realm")
-    def list_invitations(self, call: Call) -> Any:
-        text = f"%{call.query.get('search', '').lower()}%"
-        email = call.query.get("email", "%").lower()
+    def list_invitations(self, request: IncomingRequest) -> Any:
+        text = f"%{request.query.get('search', '').lower()}%"
+        email = request.query.get("email", "%").lower()
         shown = self.organization.listed(self.organization.shown_invitations())
         if self.profile == "26.5":
             email = f"%{email}%"
@@ -200,19 +200,19 @@ class KeycloakService(OrganizationService):
             for one in shown
             if matches(email, one.email)
             and any(matches(text, value) for value in (one.email, *invited_names(one)))
-            and call.query.get("status", self.status(one)) == self.status(one)
+            and request.query.get("status", self.status(one)) == self.status(one)
         ]
-        return [self.invitation(one) for one in self.part(wanted, call, len(wanted))]
+        return [self.invitation(one) for one in self.part(wanted, request, len(wanted))]
 
     @routes.get(INVITATION, action="manage-realm")
-    def get_invitation(self, call: Call) -> Any:
-        return self.invitation(self.organization.invitation(call.path["id"]))
+    def get_invitation(self, request: IncomingRequest) -> Any:
+        return self.invitation(self.organization.invitation(request.path["id"]))
 
     @routes.post(f"{INVITATION}/resend", status=204, action="manage-realm")
-    def resend(self, call: Call) -> Any:
-        invitation = self.organization.invitation(call.path["id"])
+    def resend(self, request: IncomingRequest) -> Any:
+        invitation = self.organization.invitation(request.path["id"])
         if self.organization.member_with(invitation.email):
-            raise AlreadyMember("the person is a member")
+            raise DuplicateMember("the person is a member")
         self.require_smtp()
         self.organization.resend(invitation, send=False)
         invitation.secret = self.new_id("secret")
@@ -220,29 +220,29 @@ class KeycloakService(OrganizationService):
         self.send_email(invitation)
 
     @routes.delete(INVITATION, action="manage-realm")
-    def revoke(self, call: Call) -> Any:
-        self.organization.revoke(self.organization.invitation(call.path["id"]))
+    def revoke(self, request: IncomingRequest) -> Any:
+        self.organization.revoke(self.organization.invitation(request.path["id"]))
 
     # ------------------------------------------------------------------ members
 
     @routes.get(f"{ORG}/members", action="manage-realm")
-    def list_members(self, call: Call) -> Any:
-        text = call.query.get("search", "").lower().replace("*", "%")
+    def list_members(self, request: IncomingRequest) -> Any:
+        text = request.query.get("search", "").lower().replace("*", "%")
         wanted = [
             member
             for member in self.organization.listed(self.organization.members())
             if any(matches(f"%{text}%", value) for value in searched(member.person))
         ]
         wanted.sort(key=lambda member: member.person.login)
-        return [self.member(one) for one in self.part(wanted, call, 10)]
+        return [self.member(one) for one in self.part(wanted, request, 10)]
 
     @routes.get(f"{ORG}/members/{{id}}", action="manage-realm")
-    def get_member(self, call: Call) -> Any:
-        return self.member(self.organization.member(call.path["id"])) | MORE_OF_A_MEMBER
+    def get_member(self, request: IncomingRequest) -> Any:
+        return self.member(self.organization.member(request.path["id"])) | MORE_OF_A_MEMBER
 
     @routes.delete(f"{ORG}/members/{{id}}", action="manage-realm")
-    def remove(self, call: Call) -> Any:
-        member = self.organization.member(call.path["id"])
+    def remove(self, request: IncomingRequest) -> Any:
+        member = self.organization.member(request.path["id"])
         self.organization.remove(member)
         if is_managed(member.person):
             del self.organization.people[member.person.id]
@@ -250,35 +250,35 @@ class KeycloakService(OrganizationService):
     # ------------------------------------------------------------------ roles
 
     @routes.get(f"{REALMS}/roles", action="view-realm")
-    def list_roles(self, call: Call) -> Any:
+    def list_roles(self, request: IncomingRequest) -> Any:
         roles = sorted(self.organization.roles.values(), key=lambda role: role.name)
-        return [self.role(one) for one in self.part(roles, call, len(roles))]
+        return [self.role(one) for one in self.part(roles, request, len(roles))]
 
     @routes.get(MAPPINGS, action="view-users")
-    def list_given(self, call: Call) -> Any:
-        return [self.role(one) for one in [*self.given(self.user(call)), self.default_role]]
+    def list_given(self, request: IncomingRequest) -> Any:
+        return [self.role(one) for one in [*self.given(self.user(request)), self.default_role]]
 
     @routes.get(f"{MAPPINGS}/composite", action="view-users")
-    def list_effective(self, call: Call) -> Any:
+    def list_effective(self, request: IncomingRequest) -> Any:
         return [
             self.role(one)
-            for one in self.expanded([*self.given(self.user(call)), self.default_role])
+            for one in self.expanded([*self.given(self.user(request)), self.default_role])
         ]
 
     @routes.post(MAPPINGS, status=204, action="manage-users")
-    def assign(self, call: Call) -> Any:
-        given = self.given(self.user(call))
-        given.extend(role for role in self.named(call) if role not in given)
+    def assign(self, request: IncomingRequest) -> Any:
+        given = self.given(self.user(request))
+        given.extend(role for role in self.named(request) if role not in given)
 
     @routes.delete(MAPPINGS, action="manage-users")
-    def unassign(self, call: Call) -> Any:
-        taken = self.named(call)
-        given = self.given(self.user(call))
+    def unassign(self, request: IncomingRequest) -> Any:
+        taken = self.named(request)
+        given = self.given(self.user(request))
         given[:] = [role for role in given if role not in taken]
 
     # ------------------------------------------------------------------ records
 
-    def invitation(self, invitation: Invitation) -> Body:
+    def invitation(self, invitation: InvitationRecord) -> Body:
         expires = invitation.expires_at
         shown = {
             "id": invitation.id,
@@ -291,10 +291,10 @@ class KeycloakService(OrganizationService):
         }
         return shown | {"inviteLink": self.link(invitation)} if self.profile == "26.5" else shown
 
-    def status(self, invitation: Invitation) -> str:
+    def status(self, invitation: InvitationRecord) -> str:
         return invitation.state(self.clock.now()).upper()
 
-    def member(self, member: Member) -> Body:
+    def member(self, member: MemberRecord) -> Body:
         person = member.person
         names = dict(zip(("firstName", "lastName"), names_of(person), strict=True))
         return {
@@ -309,7 +309,7 @@ class KeycloakService(OrganizationService):
             "membershipType": "MANAGED" if is_managed(person) else "UNMANAGED",
         }
 
-    def role(self, role: Role) -> Body:
+    def role(self, role: RoleRecord) -> Body:
         return {
             "id": role.id,
             "name": role.name,
@@ -319,7 +319,7 @@ class KeycloakService(OrganizationService):
             "containerId": str(UUID(int=1)),
         }
 
-    def link(self, invitation: Invitation) -> str:
+    def link(self, invitation: InvitationRecord) -> str:
         """Returns the link of the email. It differs for people who have an account."""
         base = f"https://keycloak.example/realms/{REALM}"
         if invitation.fields["is_known"]:
@@ -329,13 +329,15 @@ class KeycloakService(OrganizationService):
 
     # ------------------------------------------------------------------ helpers of the endpoints
 
-    def form(self, call: Call) -> dict[str, str]:
+    def form(self, request: IncomingRequest) -> dict[str, str]:
         """Returns the fields of a form; empty for a body of another type."""
-        if not call.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        if not request.headers.get("content-type", "").startswith(
+            "application/x-www-form-urlencoded"
+        ):
             return {}
-        return {name: values[-1] for name, values in parse_qs(call.content.decode()).items()}
+        return {name: values[-1] for name, values in parse_qs(request.content.decode()).items()}
 
-    def alike(self, email: str) -> list[Invitation]:
+    def alike(self, email: str) -> list[InvitationRecord]:
         """Returns the invitations that block an address: 26.5 reads `_` and `%` as wildcards."""
         return [one for one in self.organization.shown_invitations() if matches(email, one.email)]
 
@@ -343,22 +345,22 @@ class KeycloakService(OrganizationService):
         if self.chosen["smtp"] == "down":
             raise KeycloakRefusal(500, errorMessage="Failed to send invite email")
 
-    def user(self, call: Call) -> Person:
-        if call.path["id"] not in self.organization.people:
+    def user(self, request: IncomingRequest) -> PersonRecord:
+        if request.path["id"] not in self.organization.people:
             raise KeycloakRefusal(404, error="User not found")
-        return self.organization.people[call.path["id"]]
+        return self.organization.people[request.path["id"]]
 
-    def given(self, person: Person) -> list[Role]:
+    def given(self, person: PersonRecord) -> list[RoleRecord]:
         """Returns the roles that were given to an account. They stay when it leaves."""
-        given: list[Role] = person.fields.setdefault("roles", [])
+        given: list[RoleRecord] = person.fields.setdefault("roles", [])
         return given
 
-    def named(self, call: Call) -> list[Role]:
+    def named(self, request: IncomingRequest) -> list[RoleRecord]:
         """Returns the roles in a body. The server needs the id and the name of each."""
         found = [
-            self.organization.roles.get(str(one.get("id"))) for one in json.loads(call.content)
+            self.organization.roles.get(str(one.get("id"))) for one in json.loads(request.content)
         ]
-        names = [one.get("name") for one in json.loads(call.content)]
+        names = [one.get("name") for one in json.loads(request.content)]
         roles = [
             role for role, name in zip(found, names, strict=True) if role and role.name == name
         ]
@@ -367,12 +369,12 @@ class KeycloakService(OrganizationService):
         return roles
 
     @property
-    def default_role(self) -> Role:
+    def default_role(self) -> RoleRecord:
         return self.organization.role_named(DEFAULT_ROLE)
 
-    def expanded(self, roles: Iterable[Role]) -> list[Role]:
+    def expanded(self, roles: Iterable[RoleRecord]) -> list[RoleRecord]:
         """Returns roles, with those that come with them."""
-        found: dict[str, Role] = {}
+        found: dict[str, RoleRecord] = {}
         for role in roles:
             found[role.id] = role
             for one in self.expanded(
@@ -381,36 +383,36 @@ class KeycloakService(OrganizationService):
                 found[one.id] = one
         return list(found.values())
 
-    def part(self, items: Sequence[T], call: Call, default: int) -> Sequence[T]:
+    def part(self, items: Sequence[T], request: IncomingRequest, default: int) -> Sequence[T]:
         """Returns the part of a list that a request asks for with `first` and `max`."""
-        page = by_offset(
-            items, call.query, start="first", size="max", default=default or 1, maximum=10**6
+        page = page_by_offset(
+            items, request.query, start="first", size="max", default=default or 1, maximum=10**6
         )
         return page.items
 
     # ------------------------------------------------------------------ the form of answers
 
-    def permit(self, call: Call) -> None:
-        if call.key is None or call.endpoint is None:
+    def permit(self, request: IncomingRequest) -> None:
+        if request.key is None or request.endpoint is None:
             return
-        if call.path["realm"] != REALM:
+        if request.path["realm"] != REALM:
             raise KeycloakRefusal(404, error="Realm not found.")
-        needed = {call.endpoint.action}
-        if self.profile != "26.5" and "/members" in call.request.scope["path"]:
-            needed.add("view-users" if call.reads else "manage-users")
-        held: set[str] = set(call.caller.fields["rights"])
+        needed = {request.endpoint.action}
+        if self.profile != "26.5" and "/members" in request.http.scope["path"]:
+            needed.add("view-users" if request.reads else "manage-users")
+        held: set[str] = set(request.caller.fields["rights"])
         held |= {f"view-{right.removeprefix('manage-')}" for right in held}
         if not needed <= held:
             raise NotPermitted("a role is missing")
-        if call.path.get("organization", ORGANIZATION) != ORGANIZATION:
+        if request.path.get("organization", ORGANIZATION) != ORGANIZATION:
             raise KeycloakRefusal(404, errorMessage="Organization not found.")
 
     def error(self, status: int, code: str, refusal: SandboxRefusal) -> Any:
         if isinstance(refusal, KeycloakRefusal):
             return refusal.body
-        if isinstance(refusal, AlreadyMember):
+        if isinstance(refusal, DuplicateMember):
             return {"errorMessage": "User already a member of the organization"}
-        if isinstance(refusal, NotFound) and refusal.kind == "invitation":
+        if isinstance(refusal, RecordNotFound) and refusal.kind == "invitation":
             return {"errorMessage": "Invitation not found"}
         return {"error": f"HTTP {status} {REASONS[status]}"}
 
@@ -419,7 +421,7 @@ class KeycloakService(OrganizationService):
             return f"keycloak-sandbox-{self.random.getrandbits(128):032x}"
         return str(UUID(int=self.random.getrandbits(128), version=4))
 
-    def email(self, invitation: Invitation) -> dict[str, Any]:
+    def email(self, invitation: InvitationRecord) -> dict[str, Any]:
         link = self.link(invitation)
         name = self.organization.name
         return {
@@ -482,24 +484,24 @@ REASONS = {
 }
 
 
-def is_managed(person: Person) -> bool:
+def is_managed(person: PersonRecord) -> bool:
     """Returns whether the organization created the account, so that it ends with the membership."""
     return bool(person.fields.get("managed"))
 
 
-def names_of(person: Person) -> tuple[str, str]:
+def names_of(person: PersonRecord) -> tuple[str, str]:
     """Returns the first and the last name."""
     first, _, last = person.name.partition(" ")
     return first, last
 
 
-def invited_names(invitation: Invitation) -> tuple[str, ...]:
+def invited_names(invitation: InvitationRecord) -> tuple[str, ...]:
     """Returns the first and the last name of the invited person, in lower case, if known."""
     names = (invitation.fields.get(name) for name in ("firstName", "lastName"))
     return tuple(name.lower() for name in names if name)
 
 
-def searched(person: Person) -> tuple[str, ...]:
+def searched(person: PersonRecord) -> tuple[str, ...]:
     """Returns the values that the search of members looks at."""
     return (person.login.lower(), person.email.lower(), *map(str.lower, names_of(person)))
 

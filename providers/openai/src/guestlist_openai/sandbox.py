@@ -12,19 +12,19 @@ from typing import Any, ClassVar
 
 from starlette.responses import Response
 
-from guestlist.sandbox.limits import Verdict
-from guestlist.sandbox.organization import SWITCHES, Invitation, Member, Role
-from guestlist.sandbox.paging import after_id
+from guestlist.sandbox.limits import RateLimitResult
+from guestlist.sandbox.organization import SWITCHES, InvitationRecord, MemberRecord, RoleRecord
+from guestlist.sandbox.paging import page_after_id
 from guestlist.sandbox.refusals import (
     InvalidValue,
     MethodNotAllowed,
     NotAuthenticated,
-    NotFound,
     NotPermitted,
     ProtectedMember,
-    UnknownRole,
+    RecordNotFound,
+    RoleNotFound,
 )
-from guestlist.sandbox.routing import Call, OrganizationService, Routes
+from guestlist.sandbox.routing import IncomingRequest, OrganizationService, Routes
 from guestlist.sandbox.service import SandboxRefusal, Switch
 
 ADMIN_KEY = "sk-admin-SANDBOX-OWNER"
@@ -63,7 +63,7 @@ class OpenAIService(OrganizationService):
     errors: ClassVar[dict[type[SandboxRefusal], int | tuple[int, str]]] = {
         NotAuthenticated: (401, "invalid_api_key"),
         InvalidValue: 400,
-        UnknownRole: 400,
+        RoleNotFound: 400,
         ProtectedMember: 400,
     }
     routes = Routes()
@@ -87,8 +87,8 @@ class OpenAIService(OrganizationService):
     # ------------------------------------------------------------------ the endpoints
 
     @routes.post(INVITES)
-    def invite(self, call: Call) -> Any:
-        body, role = call.json(), self.organization_role(call)
+    def invite(self, request: IncomingRequest) -> Any:
+        body, role = request.json(), self.organization_role(request)
         wanted = body.get("projects")
         if wanted is None:  # omitted: the default project, for compatibility
             wanted = [{"id": self.projects()[0].id, "role": "member"}]
@@ -98,88 +98,88 @@ class OpenAIService(OrganizationService):
                 raise InvalidValue("projects")
             projects[self.project_with(str(one.get("id"))).id] = one["role"]
         invitation = self.organization.invite(
-            call.text("email"), [role], inviter=call.caller, projects=projects
+            request.text("email"), [role], inviter=request.caller, projects=projects
         )
         return self.invitation(invitation)
 
     @routes.get(INVITES)
-    def list_invites(self, call: Call) -> Any:
+    def list_invites(self, request: IncomingRequest) -> Any:
         found = self.organization.listed(self.organization.shown_invitations())
-        return self.page(call, found, self.invitation)
+        return self.page(request, found, self.invitation)
 
     @routes.get(f"{INVITES}/{{id}}")
-    def get_invite(self, call: Call) -> Any:
-        return self.invitation(self.organization.invitation(call.path["id"]))
+    def get_invite(self, request: IncomingRequest) -> Any:
+        return self.invitation(self.organization.invitation(request.path["id"]))
 
     @routes.delete(f"{INVITES}/{{id}}", status=200)
-    def delete_invite(self, call: Call) -> Any:
-        invitation = self.organization.invitation(call.path["id"])
+    def delete_invite(self, request: IncomingRequest) -> Any:
+        invitation = self.organization.invitation(request.path["id"])
         if invitation.ended:
             raise InvalidValue("invite_id", "Invites that were accepted cannot be deleted.")
         self.organization.revoke(invitation)
         return {"object": "organization.invite.deleted", "id": invitation.id, "deleted": True}
 
     @routes.get(USERS)
-    def list_users(self, call: Call) -> Any:
-        query = call.request.query_params
+    def list_users(self, request: IncomingRequest) -> Any:
+        query = request.http.query_params
         emails = [one.casefold() for one in query.getlist("emails[]") + query.getlist("emails")]
         found = [
             one
             for one in self.organization.listed(self.organization.members())
             if not emails or one.person.email.casefold() in emails
         ]
-        return self.page(call, found, self.user)
+        return self.page(request, found, self.user)
 
     @routes.get(f"{USERS}/{{id}}")
-    def get_user(self, call: Call) -> Any:
-        return self.user(self.organization.member(call.path["id"]))
+    def get_user(self, request: IncomingRequest) -> Any:
+        return self.user(self.organization.member(request.path["id"]))
 
     @routes.post(f"{USERS}/{{id}}")
-    def update_user(self, call: Call) -> Any:
-        member = self.organization.member(call.path["id"])
-        self.organization.set_roles(member, [self.organization_role(call)])
+    def update_user(self, request: IncomingRequest) -> Any:
+        member = self.organization.member(request.path["id"])
+        self.organization.set_roles(member, [self.organization_role(request)])
         return self.user(member)
 
     @routes.delete(f"{USERS}/{{id}}", status=200)
-    def delete_user(self, call: Call) -> Any:
-        member = self.organization.member(call.path["id"])
+    def delete_user(self, request: IncomingRequest) -> Any:
+        member = self.organization.member(request.path["id"])
         self.organization.remove(member)
         for members in self.in_projects.values():
             members.pop(member.id, None)
         return {"object": "organization.user.deleted", "id": member.id, "deleted": True}
 
     @routes.get(PROJECTS)
-    def list_projects(self, call: Call) -> Any:
-        return self.page(call, self.projects(), self.project)
+    def list_projects(self, request: IncomingRequest) -> Any:
+        return self.page(request, self.projects(), self.project)
 
     @routes.get(PROJECT_USERS)
-    def list_project_users(self, call: Call) -> Any:
-        project = self.project_with(call.path["project"])
+    def list_project_users(self, request: IncomingRequest) -> Any:
+        project = self.project_with(request.path["project"])
         members = [self.organization.member(id) for id in self.members_of(project)]
-        return self.page(call, members, lambda one: self.project_user(project, one))
+        return self.page(request, members, lambda one: self.project_user(project, one))
 
     @routes.post(PROJECT_USERS)
-    def add_project_user(self, call: Call) -> Any:
-        project = self.project_with(call.path["project"])
-        return self.set_rank(call, project, self.organization.member(call.text("user_id")))
+    def add_project_user(self, request: IncomingRequest) -> Any:
+        project = self.project_with(request.path["project"])
+        return self.set_rank(request, project, self.organization.member(request.text("user_id")))
 
     @routes.get(f"{PROJECT_USERS}/{{id}}")
-    def get_project_user(self, call: Call) -> Any:
-        return self.project_user(*self.existing(call))
+    def get_project_user(self, request: IncomingRequest) -> Any:
+        return self.project_user(*self.existing(request))
 
     @routes.post(f"{PROJECT_USERS}/{{id}}")
-    def update_project_user(self, call: Call) -> Any:
-        return self.set_rank(call, *self.existing(call))
+    def update_project_user(self, request: IncomingRequest) -> Any:
+        return self.set_rank(request, *self.existing(request))
 
     @routes.delete(f"{PROJECT_USERS}/{{id}}", status=200)
-    def delete_project_user(self, call: Call) -> Any:
-        project, member = self.existing(call)
+    def delete_project_user(self, request: IncomingRequest) -> Any:
+        project, member = self.existing(request)
         del self.members_of(project)[member.id]
         return {"object": "organization.project.user.deleted", "id": member.id, "deleted": True}
 
     # ------------------------------------------------------------------ records
 
-    def invitation(self, invitation: Invitation) -> dict[str, Any]:
+    def invitation(self, invitation: InvitationRecord) -> dict[str, Any]:
         state = invitation.state(self.clock.now())
         accepted = invitation.ended_at if state == "accepted" else None
         shown = self.chosen["expiry"] == "shown"
@@ -197,7 +197,7 @@ class OpenAIService(OrganizationService):
             ],
         }
 
-    def user(self, member: Member) -> dict[str, Any]:
+    def user(self, member: MemberRecord) -> dict[str, Any]:
         person = member.person
         is_program = bool(person.fields.get("service"))
         return {
@@ -210,7 +210,7 @@ class OpenAIService(OrganizationService):
             "is_service_account": is_program,
         }
 
-    def project(self, project: Role) -> dict[str, Any]:
+    def project(self, project: RoleRecord) -> dict[str, Any]:
         return {
             "object": "organization.project",
             "id": project.id,
@@ -220,7 +220,7 @@ class OpenAIService(OrganizationService):
             "status": "active",
         }
 
-    def project_user(self, project: Role, member: Member) -> dict[str, Any]:
+    def project_user(self, project: RoleRecord, member: MemberRecord) -> dict[str, Any]:
         rank, since = self.members_of(project)[member.id]
         return {
             "object": "organization.project.user",
@@ -231,8 +231,8 @@ class OpenAIService(OrganizationService):
             "added_at": written(since),
         }
 
-    def page(self, call: Call, records: list[Any], shape: Any) -> Any:
-        page = after_id(records, call.query, default=20, maximum=100)
+    def page(self, request: IncomingRequest, records: list[Any], shape: Any) -> Any:
+        page = page_after_id(records, request.query, default=20, maximum=100)
         return {
             "object": "list",
             "data": [shape(one) for one in page.items],
@@ -243,32 +243,32 @@ class OpenAIService(OrganizationService):
 
     # ------------------------------------------------------------------ helpers of the endpoints
 
-    def organization_role(self, call: Call) -> Role:
-        name = call.text("role")
+    def organization_role(self, request: IncomingRequest) -> RoleRecord:
+        name = request.text("role")
         if name not in ("reader", "owner"):
             raise InvalidValue("role", f"Invalid value: '{name}'. Use 'owner' or 'reader'.")
         return self.organization.role(name)
 
-    def projects(self) -> list[Role]:
+    def projects(self) -> list[RoleRecord]:
         return [one for one in self.organization.roles.values() if one.kind == "project"]
 
-    def project_with(self, id: str) -> Role:
+    def project_with(self, id: str) -> RoleRecord:
         role = self.organization.roles.get(id)
         if role is None or role.kind != "project":
-            raise NotFound("project")
+            raise RecordNotFound("project")
         return role
 
-    def members_of(self, project: Role) -> dict[str, tuple[str, datetime]]:
+    def members_of(self, project: RoleRecord) -> dict[str, tuple[str, datetime]]:
         return self.in_projects.setdefault(project.id, {})
 
-    def existing(self, call: Call) -> tuple[Role, Member]:
-        project, id = self.project_with(call.path["project"]), call.path["id"]
+    def existing(self, request: IncomingRequest) -> tuple[RoleRecord, MemberRecord]:
+        project, id = self.project_with(request.path["project"]), request.path["id"]
         if id not in self.members_of(project):
-            raise NotFound("project user")
+            raise RecordNotFound("project user")
         return project, self.organization.member(id)
 
-    def set_rank(self, call: Call, project: Role, member: Member) -> Any:
-        rank = call.text("role")
+    def set_rank(self, request: IncomingRequest, project: RoleRecord, member: MemberRecord) -> Any:
+        rank = request.text("role")
         if rank not in RANKS:
             raise InvalidValue("role")
         _, since = self.members_of(project).get(member.id, ("", self.clock.now()))
@@ -295,7 +295,7 @@ class OpenAIService(OrganizationService):
                 "You have insufficient permissions for this operation. Missing scopes:"
                 " api.management.write."
             )
-        elif isinstance(refusal, NotFound):
+        elif isinstance(refusal, RecordNotFound):
             message = f"No such {refusal.kind}."
         elif isinstance(refusal, MethodNotAllowed):
             message = "Not allowed with this method."
@@ -309,7 +309,9 @@ class OpenAIService(OrganizationService):
             response.status_code = int(self.chosen["scopes"])
         return response
 
-    def finish(self, response: Response, call: Call, verdict: Verdict | None) -> None:
+    def finish(
+        self, response: Response, request: IncomingRequest, limit_result: RateLimitResult | None
+    ) -> None:
         response.headers["openai-organization"] = self.organization.id
         response.headers["x-request-id"] = f"req_{self.random.getrandbits(64):016x}"
 
@@ -318,7 +320,7 @@ class OpenAIService(OrganizationService):
         letters = string.ascii_letters + string.digits
         return f"{prefix}{''.join(self.random.choices(letters, k=24))}"
 
-    def described(self, member: Member) -> dict[str, Any]:
+    def described(self, member: MemberRecord) -> dict[str, Any]:
         """Returns a member of the snapshot. A service account has no address."""
         return {"id": member.id, "email": member.person.email or f"{member.id}@service.invalid"}
 

@@ -17,29 +17,29 @@ from uuid import UUID, uuid5
 
 from starlette.responses import Response
 
-from guestlist.sandbox.limits import Limit, SlidingWindow, TokenBucket
+from guestlist.sandbox.limits import RateLimit, SlidingWindow, TokenBucket
 from guestlist.sandbox.organization import (
-    Invitation,
-    Member,
-    Person,
+    InvitationRecord,
+    MemberRecord,
+    PersonRecord,
     Record,
-    Role,
+    RoleRecord,
     is_address,
 )
-from guestlist.sandbox.paging import by_cursor
+from guestlist.sandbox.paging import page_by_cursor
 from guestlist.sandbox.refusals import (
-    AlreadyInvited,
-    AlreadyMember,
+    DuplicateInvitation,
+    DuplicateMember,
+    HttpRefusal,
     InvalidValue,
     MethodNotAllowed,
     NotAuthenticated,
-    NotFound,
     NotPermitted,
     ProtectedMember,
-    ServiceRefusal,
+    RecordNotFound,
     TooManyRequests,
 )
-from guestlist.sandbox.routing import Call, OrganizationService, Routes, bearer
+from guestlist.sandbox.routing import IncomingRequest, OrganizationService, Routes, bearer
 from guestlist.sandbox.service import SandboxRefusal, Switch
 
 Json = dict[str, Any]
@@ -136,8 +136,8 @@ class VultrService(OrganizationService):
         NotAuthenticated: (401, "Invalid API token."),  # text unverified
         NotPermitted: (403, "Forbidden."),  # text unverified
         MethodNotAllowed: (405, "Method not allowed."),
-        AlreadyMember: (400, "User is already a member of this organization."),
-        AlreadyInvited: (400, "An invitation for this email is already pending."),
+        DuplicateMember: (400, "User is already a member of this organization."),
+        DuplicateInvitation: (400, "An invitation for this email is already pending."),
         InvalidValue: 400,
         # The text is from issue 103 of terraform-provider-vultr.
         TooManyRequests: (429, "rate limit exceeded"),
@@ -153,7 +153,7 @@ class VultrService(OrganizationService):
         "Support" belongs to a group and to a role. The role "Incident Response" is assumable, so it
         is not attached to users.
         """
-        self.limits: dict[str, Limit] = {
+        self.limits: dict[str, RateLimit] = {
             "bucket": TokenBucket(REQUESTS_PER_SECOND),
             "window": SlidingWindow(REQUESTS_PER_SECOND),
         }
@@ -168,16 +168,22 @@ class VultrService(OrganizationService):
         self.organization.add_key(ines.person, READ_ONLY_KEY, read_only=True)
         self.organization.owner = ines
 
-        def add(kind: str, name: str, description: str, *holders: Record, **more: Any) -> Role:
+        def add(
+            kind: str, name: str, description: str, *holders: Record, **more: Any
+        ) -> RoleRecord:
             role = self.organization.add_role(name, kind, description=description, **more)
             for one in holders:
                 self.attached[role.id, one.id] = self.clock.now()
             return role
 
-        def role(name: str, description: str, *holders: Record, type: str = "assignable") -> Role:
+        def role(
+            name: str, description: str, *holders: Record, type: str = "assignable"
+        ) -> RoleRecord:
             return add("role", name, description, *holders, role_type=type)
 
-        def policy(name: str, description: str, action: Any, *holders: Record, **more: Any) -> Role:
+        def policy(
+            name: str, description: str, action: Any, *holders: Record, **more: Any
+        ) -> RoleRecord:
             statement = {"Effect": "Allow", "Action": action, "Resource": "*"}
             document = {**VERSION, "Statement": [statement]}
             return add("policy", name, description, *holders, policy_document=document, **more)
@@ -193,7 +199,7 @@ class VultrService(OrganizationService):
         policy("Invoice Reading", "Reads invoices", ["billing.invoice.*"], billing, lena)
         policy("Compute", "Starts and stops machines", ["compute.*"], engineering, incidents)
 
-    def add_user(self, email: str, name: str, key: str = "", **more: Any) -> Member:
+    def add_user(self, email: str, name: str, key: str = "", **more: Any) -> MemberRecord:
         """Makes a person a member, with an API key."""
         key = key or self.new_id("key")
         return self.organization.add_member(email, name, key=key, api_enabled=True, **more)
@@ -201,41 +207,44 @@ class VultrService(OrganizationService):
     # ------------------------------------------------------------------ invitations
 
     @routes.get(INVITATION, action="iam.invitation.List")
-    def list_invitations(self, call: Call) -> Any:
+    def list_invitations(self, request: IncomingRequest) -> Any:
         shown = self.organization.listed(self.organization.shown_invitations())
         if self.chosen["listing"] == "pending":
             shown = [one for one in shown if self.status(one) == "Pending"]
         key = "invitations" if self.openapi else "invites"
-        return self.many(call, key, shown, self.invitation)
+        return self.many(request, key, shown, self.invitation)
 
     @routes.post(INVITATION, status=201, action="iam.invitation.Create")
-    def invite(self, call: Call) -> Any:
+    def invite(self, request: IncomingRequest) -> Any:
         """Invites an address. An older invitation of the same address does not change."""
-        email, permissions = call.text("email_invited").strip(), call.json().get("permissions")
+        email, permissions = (
+            request.text("email_invited").strip(),
+            request.json().get("permissions"),
+        )
         if not is_address(email):
             raise InvalidValue("email_invited")
         if not isinstance(permissions, dict | None):
             raise InvalidValue("permissions")
         enabled = flag(permissions or {}, "api_enabled", default=False)  # default unverified
         if self.chosen["duplicates"] == "refuse" and self.organization.member_with(email):
-            raise AlreadyMember
-        invitation = self.organization.invite(email, inviter=call.caller, api_enabled=enabled)
+            raise DuplicateMember
+        invitation = self.organization.invite(email, inviter=request.caller, api_enabled=enabled)
         return self.one("invitation", self.invitation(invitation))
 
     @routes.get(f"{INVITATION}/{{id}}", action="iam.invitation.Read")
-    def get_invitation(self, call: Call) -> Any:
-        invitation = self.organization.invitation(call.path["id"])
+    def get_invitation(self, request: IncomingRequest) -> Any:
+        invitation = self.organization.invitation(request.path["id"])
         return self.one("invitation", self.invitation(invitation))
 
     @routes.post(f"{INVITATION}/{{id}}/resend", action="iam.invitation.Resend")
-    def resend(self, call: Call) -> Any:
+    def resend(self, request: IncomingRequest) -> Any:
         """Sends the email of a `Pending` invitation again, and moves its expiry."""
-        invitation = self.organization.invitation(call.path["id"])
+        invitation = self.organization.invitation(request.path["id"])
         if self.status(invitation) != "Pending":
-            raise ServiceRefusal(400, "Only pending invitations can be resent.")  # text unverified
+            raise HttpRefusal(400, "Only pending invitations can be resent.")  # text unverified
         return self.one("invitation", self.invitation(self.organization.resend(invitation)))
 
-    def invitation(self, invitation: Invitation) -> Json:
+    def invitation(self, invitation: InvitationRecord) -> Json:
         """Returns an invitation. All its status fields contain the same text."""
         status, inviter, member = self.status(invitation), invitation.inviter, invitation.member
         permissions = {"api_enabled": invitation.fields["api_enabled"]}
@@ -259,7 +268,7 @@ class VultrService(OrganizationService):
             del body["date_responded"]  # an empty string is not a valid date-time
         return body
 
-    def status(self, invitation: Invitation) -> str:
+    def status(self, invitation: InvitationRecord) -> str:
         """Returns `Pending` or `Accepted`. The word `Expired` is unverified."""
         state = invitation.state(self.clock.now())
         renamed = state == "expired" and self.chosen["expired"] == "pending"
@@ -268,84 +277,84 @@ class VultrService(OrganizationService):
     # ------------------------------------------------------------------ users, the organization
 
     @routes.get("/v2/users", action="account.user.List")
-    def list_users(self, call: Call) -> Any:
-        return self.many(call, "users", self.organization.listed(self.users()), self.user)
+    def list_users(self, request: IncomingRequest) -> Any:
+        return self.many(request, "users", self.organization.listed(self.users()), self.user)
 
     @routes.get(USER, action="account.user.Read")
-    def get_user(self, call: Call) -> Any:
+    def get_user(self, request: IncomingRequest) -> Any:
         shown = map(self.user, self.users())
-        found = next((one for one in shown if one["id"] == call.path["user"]), None)
-        return {"user": found or self.user(self.organization.member(call.path["user"]))}
+        found = next((one for one in shown if one["id"] == request.path["user"]), None)
+        return {"user": found or self.user(self.organization.member(request.path["user"]))}
 
     @routes.patch(USER, status=202, action="account.user.Update")
-    def update_user(self, call: Call) -> Any:
+    def update_user(self, request: IncomingRequest) -> Any:
         """Changes `api_enabled` and `acls`. Vultr's guides of August 2026 expect 202 Accepted; the
         OpenAPI document describes 204."""
-        known, body = self.organization.member(call.path["user"]).person.fields, call.json()
+        known, body = self.organization.member(request.path["user"]).person.fields, request.json()
         known["api_enabled"] = flag(body, "api_enabled", default=known["api_enabled"])
         known["acls"] = [str(one) for one in listed(body.get("acls", known.get("acls", [])))]
         return Response(status_code=204) if self.openapi else None
 
     @routes.post(f"{USER}/apikeys", status=201, action="account.user.Create")
-    def create_key(self, call: Call) -> Any:
+    def create_key(self, request: IncomingRequest) -> Any:
         """Creates another API key, which only this answer contains (guide "How to Create an API Key
         for a User"). The status and the wrapping object are unverified. No key expires here."""
-        person = self.organization.member(call.path["user"]).person
-        if flag(call.json(), "expire", default=False):
+        person = self.organization.member(request.path["user"]).person
+        if flag(request.json(), "expire", default=False):
             raise InvalidValue("expire")
         key = {"id": self.new_id("apikey"), "api_key": self.organization.add_key(person)}
-        return {"apikey": {**key, "name": call.text("name", ""), "expire": False}}
+        return {"apikey": {**key, "name": request.text("name", ""), "expire": False}}
 
     @routes.get("/v2/organizations", action="iam.organization.List")
-    def list_organizations(self, call: Call) -> Any:
+    def list_organizations(self, request: IncomingRequest) -> Any:
         key = "organizations" if self.openapi else "orgs"
         meta = {"total": 1, "links": {"next": "", "prev": ""}}
         return {key: [self.shown_organization()], "meta": meta}
 
     @routes.get(ORGANIZATION, action="iam.organization.Read")
-    def get_organization(self, call: Call) -> Any:
-        self.refuse_foreign(call)
+    def get_organization(self, request: IncomingRequest) -> Any:
+        self.refuse_foreign(request)
         return self.one("organization", self.shown_organization())
 
     @routes.get(f"{ORGANIZATION}/suspended-users", action="iam.organization.ListSuspendedUsers")
-    def list_suspended(self, call: Call) -> Any:
-        self.refuse_foreign(call)
+    def list_suspended(self, request: IncomingRequest) -> Any:
+        self.refuse_foreign(request)
         suspended = [one for one in self.organization.members() if one.suspended_at]
-        return self.many(call, "users", suspended, self.member)
+        return self.many(request, "users", suspended, self.member)
 
     @routes.delete(f"{ORGANIZATION}/user/{{user}}", action="iam.organization.RemoveUser")
-    def remove_user(self, call: Call) -> Any:
+    def remove_user(self, request: IncomingRequest) -> Any:
         """Ends a membership. A person who joins again holds nothing."""
-        member = self.own_member(call)
+        member = self.own_member(request)
         self.organization.remove(member)
         self.attached = {pair: one for pair, one in self.attached.items() if pair[1] != member.id}
 
     @routes.put(
         f"{ORGANIZATION}/user/{{user}}/suspend", status=204, action="iam.organization.SuspendUser"
     )
-    def suspend_user(self, call: Call) -> Any:
-        self.organization.suspend(self.own_member(call))
+    def suspend_user(self, request: IncomingRequest) -> Any:
+        self.organization.suspend(self.own_member(request))
 
     @routes.put(
         f"{ORGANIZATION}/user/{{user}}/unsuspend",
         status=204,
         action="iam.organization.UnsuspendUser",
     )
-    def unsuspend_user(self, call: Call) -> Any:
-        self.organization.unsuspend(self.own_member(call))
+    def unsuspend_user(self, request: IncomingRequest) -> Any:
+        self.organization.unsuspend(self.own_member(request))
 
-    def refuse_foreign(self, call: Call) -> None:
-        if call.path["organization"] != self.organization.id:
-            raise NotFound("organization")
+    def refuse_foreign(self, request: IncomingRequest) -> None:
+        if request.path["organization"] != self.organization.id:
+            raise RecordNotFound("organization")
 
-    def own_member(self, call: Call) -> Member:
-        self.refuse_foreign(call)
-        return self.organization.member(call.path["user"])
+    def own_member(self, request: IncomingRequest) -> MemberRecord:
+        self.refuse_foreign(request)
+        return self.organization.member(request.path["user"])
 
-    def users(self) -> list[Member | Invitation]:
+    def users(self) -> list[MemberRecord | InvitationRecord]:
         """Returns the members, and with the switch `pending_users` an invitation of each address
         that is only invited. No other request accepts such a user (unverified)."""
-        found: dict[str, Member | Invitation] = {
+        found: dict[str, MemberRecord | InvitationRecord] = {
             one.person.email.casefold(): one for one in self.organization.members()
         }
         if self.chosen["pending_users"] == "listed":
@@ -354,10 +363,10 @@ class VultrService(OrganizationService):
                     found.setdefault(one.email.casefold(), one)
         return list(found.values())
 
-    def user(self, one: Member | Invitation) -> Json:
-        pending = isinstance(one, Invitation)
-        person = one if isinstance(one, Invitation) else one.person
-        name = person.name if isinstance(person, Person) else ""
+    def user(self, one: MemberRecord | InvitationRecord) -> Json:
+        pending = isinstance(one, InvitationRecord)
+        person = one if isinstance(one, InvitationRecord) else one.person
+        name = person.name if isinstance(person, PersonRecord) else ""
         body: Json = {
             "id": str(uuid5(UUID(one.id), "user")) if pending else one.id,
             "name": name,
@@ -367,13 +376,13 @@ class VultrService(OrganizationService):
             "service_user": person.fields.get("service_user", False),
         }
         if self.openapi:
-            status = "pending" if isinstance(one, Invitation) else one.status
+            status = "pending" if isinstance(one, InvitationRecord) else one.status
             body |= {**names_of(name), "status": status}
         if self.openapi or self.chosen["pending_users"] == "listed":
             body["invite_accepted"] = not pending
         return body
 
-    def member(self, member: Member) -> Json:
+    def member(self, member: MemberRecord) -> Json:
         """Returns a member with the fields of both documents, which the Go client allows."""
         person = member.person
         body = {
@@ -412,7 +421,7 @@ class VultrService(OrganizationService):
         """Returns a member, group, role or policy."""
         found = next((one for one in self.all_of(kind) if one.id == id), None)
         if found is None:
-            raise NotFound("member" if kind == "user" else kind)
+            raise RecordNotFound("member" if kind == "user" else kind)
         return found
 
     def of(self, holder: Record, kind: str, source: str = "direct", role: str = "") -> list[Grant]:
@@ -420,7 +429,7 @@ class VultrService(OrganizationService):
         pairs = ((one, self.attached.get((one.id, holder.id))) for one in self.all_of(kind))
         return [Grant(one, since, source, role) for one, since in pairs if since]
 
-    def to(self, role: Role, kind: str) -> list[Grant]:
+    def to(self, role: RoleRecord, kind: str) -> list[Grant]:
         """Returns the members or groups that a group or policy is attached to."""
         pairs = ((one, self.attached.get((role.id, one.id))) for one in self.all_of(kind))
         return [Grant(one, since) for one, since in pairs if since]
@@ -438,64 +447,66 @@ class VultrService(OrganizationService):
         return {"all": every, "direct": direct, "inherited": inherited}
 
     @routes.post("/v2/groups", status=201, action="iam.group.Create")
-    def create_group(self, call: Call) -> Any:
-        name, description = call.text("display_name"), call.text("description", "")
+    def create_group(self, request: IncomingRequest) -> Any:
+        name, description = request.text("display_name"), request.text("description", "")
         group = self.organization.add_role(name, "group", description=description)
         return self.one("group", self.shown(group))
 
     @routes.post("/v2/policies", status=201, action="iam.policy.Create")
-    def create_policy(self, call: Call) -> Any:
-        name, document = call.text("name"), call.json().get("policy_document") or {}
+    def create_policy(self, request: IncomingRequest) -> Any:
+        name, document = request.text("name"), request.json().get("policy_document") or {}
         try:
             for one in document["Statement"]:
                 one["Effect"], one["Action"], one["Resource"]
         except (KeyError, TypeError):  # the Go client cannot decode such a statement
             raise InvalidValue("policy_document") from None
-        description = call.text("description", "")
+        description = request.text("description", "")
         policy = self.organization.add_role(
             name, "policy", description=description, policy_document={**VERSION, **document}
         )
         return self.one("policy", self.shown(policy))
 
     @routes.get("/v2/groups/{group}", action="iam.group.Read")
-    def get_group(self, call: Call) -> Any:
-        return {"group": self.shown(self.entity("group", call.path["group"]))}
+    def get_group(self, request: IncomingRequest) -> Any:
+        return {"group": self.shown(self.entity("group", request.path["group"]))}
 
     @routes.post("/v2/groups/{group}/members", status=201, action="iam.group.AddMember")
-    def add_group_member(self, call: Call) -> Any:
+    def add_group_member(self, request: IncomingRequest) -> Any:
         """Adds an active user. The Go client and the guide put the user's id into `user_id`, the
         OpenAPI document into `display_name`. Adding one again changes nothing (unverified)."""
-        group = self.entity("group", call.path["group"])
-        id = call.text("user_id", "") or call.text("display_name")
+        group = self.entity("group", request.path["group"])
+        id = request.text("user_id", "") or request.text("display_name")
         member = self.organization.member(id)
         if member.suspended_at is not None:
-            raise ServiceRefusal(400, "The user is not active.")  # text unverified
+            raise HttpRefusal(400, "The user is not active.")  # text unverified
         self.attached.setdefault((group.id, member.id), self.clock.now())
         return {"group_member": self.member(member)}
 
     @routes.delete(GROUP_MEMBER, action="iam.group.RemoveMember")
-    def remove_group_member(self, call: Call) -> Any:
-        pair, _ = self.in_group(call, self.attached)
+    def remove_group_member(self, request: IncomingRequest) -> Any:
+        pair, _ = self.in_group(request, self.attached)
         self.former[pair] = self.attached.pop(pair)
 
     @routes.put(GROUP_MEMBER, status=202, action="iam.group.AddMember")
-    def restore_group_member(self, call: Call) -> Any:
+    def restore_group_member(self, request: IncomingRequest) -> Any:
         """Restores a removed member; answers 404 for a person who was never in the group."""
-        pair, member = self.in_group(call, self.former)
+        pair, member = self.in_group(request, self.former)
         self.attached[pair] = self.former.pop(pair)
         return {"group_member": self.member(member)}
 
-    def in_group(self, call: Call, pairs: Iterable[tuple[str, str]]) -> tuple[Any, Member]:
+    def in_group(
+        self, request: IncomingRequest, pairs: Iterable[tuple[str, str]]
+    ) -> tuple[Any, MemberRecord]:
         """Returns the ids in a path if they are one of the pairs, and the member."""
         group, member = (
-            self.entity("group", call.path["group"]),
-            self.entity("user", call.path["user"]),
+            self.entity("group", request.path["group"]),
+            self.entity("user", request.path["user"]),
         )
         if (group.id, member.id) not in pairs:
-            raise NotFound("member")
+            raise RecordNotFound("member")
         return (group.id, member.id), member
 
-    def shown(self, role: Role) -> Json:
+    def shown(self, role: RoleRecord) -> Json:
         """Returns a group, role or policy. In the OpenAPI document the policies of a role are
         relationships."""
         known, policies = role.fields, self.of(role, "policy")
@@ -517,17 +528,17 @@ class VultrService(OrganizationService):
             body["is_system_policy"] = system
         return {**body, "date_created": written(role.created_at)}
 
-    def role_type(self, role: Role) -> str:
+    def role_type(self, role: RoleRecord) -> str:
         """Returns a role's type. The OpenAPI document only has `user` and `service`. It is not
         documented how they relate to the types in the guides, so every role is a `user` there."""
         return "user" if self.openapi else str(role.fields["role_type"])
 
-    def relationship(self, role: Role, to: Grant) -> Json:
+    def relationship(self, role: RoleRecord, to: Grant) -> Json:
         """Returns the attachment of a role or policy to a member or group, or of a policy to a
         role."""
         kind, record = role.kind, to.record
         body: Json = {f"{kind}_id": role.id, f"{kind}_name": role.name, "user_id": record.id}
-        if isinstance(record, Role):
+        if isinstance(record, RoleRecord):
             del body["user_id"]
             body |= {f"{record.kind}_id": record.id, f"{record.kind}_name": record.name}
         if kind == "role":
@@ -553,35 +564,37 @@ class VultrService(OrganizationService):
         """Returns a created object, which the OpenAPI document wraps and the Go client does not."""
         return {name: body} if self.openapi else body
 
-    def many(self, call: Call, key: str, items: Iterable[Any], shape: Callable[[Any], Any]) -> Json:
+    def many(
+        self, request: IncomingRequest, key: str, items: Iterable[Any], shape: Callable[[Any], Any]
+    ) -> Json:
         """Returns one page of a list. The sizes are those of the govultr README and OpenAPI."""
-        page = by_cursor(list(items), call.query, size="per_page", default=100, maximum=500)
+        page = page_by_cursor(list(items), request.query, size="per_page", default=100, maximum=500)
         links = {"next": page.next, "prev": page.previous}
         shown = [shape(one) for one in page.items]
         return {key: shown, "meta": {"total": page.total, "links": links}}
 
-    def credentials(self, call: Call) -> str:
+    def credentials(self, request: IncomingRequest) -> str:
         """Returns the API key. That the key of a suspended person gets a 401 instead of a 403 is
         unverified."""
-        secret = bearer(call.headers)
+        secret = bearer(request.headers)
         person = self.organization.key(secret).person
         member = self.organization.record_of(person)
         if member is None or member.suspended_at or not person.fields["api_enabled"]:
             raise NotAuthenticated
         return secret
 
-    def permit(self, call: Call) -> None:
+    def permit(self, request: IncomingRequest) -> None:
         """Checks the permission for an action, such as `iam.role.AttachUser`.
 
         The root user may do everything, and so may a user with the ACL `manage_users` (guides to
         users). All others need a policy that allows the action, and none that denies it. The
         resources in policies are ignored.
         """
-        super().permit(call)
-        action = call.endpoint.action if call.endpoint else ""
-        if not action or "manage_users" in call.caller.fields.get("acls", []):
+        super().permit(request)
+        action = request.endpoint.action if request.endpoint else ""
+        if not action or "manage_users" in request.caller.fields.get("acls", []):
             return
-        member = self.organization.member(call.caller.id)
+        member = self.organization.member(request.caller.id)
         effects = {
             statement["Effect"]
             for grant in self.held(member, "policy")["all"]
@@ -594,13 +607,13 @@ class VultrService(OrganizationService):
     def error(self, status: int, code: str, refusal: SandboxRefusal) -> Any:
         """Returns the body of a refusal. The texts for invalid values are unverified."""
         text = code or str(refusal)
-        if isinstance(refusal, NotFound):
+        if isinstance(refusal, RecordNotFound):
             text = MISSING[refusal.kind]
         elif isinstance(refusal, InvalidValue):
             text = "Bad request." if refusal.field == "body" else f"Invalid {refusal.field}."
         return {"error": text, "status": status}
 
-    def limit(self, call: Call) -> Limit | None:
+    def limit(self, request: IncomingRequest) -> RateLimit | None:
         return self.limits.get(self.chosen["rate"])
 
     def new_id(self, kind: str) -> str:
@@ -628,7 +641,7 @@ class VultrService(OrganizationService):
             return None
         return _NEXT_STEPS.format(url=base_url, key=OWNER_KEY, id=member.id)
 
-    def email(self, invitation: Invitation) -> dict[str, Any]:
+    def email(self, invitation: InvitationRecord) -> dict[str, Any]:
         """The real email contains a link in a form that is not public, so this one has no link."""
         inviter = invitation.inviter
         who = f"{inviter.name} ({inviter.email})" if inviter else "An administrator"
@@ -654,22 +667,22 @@ def _kind(kind: str, plural: str, routes: Routes) -> None:
     document mentions a permission for it), and those of a member."""
 
     @routes.get(f"/v2/{plural}", action=f"iam.{kind}.List")
-    def listing(service: VultrService, call: Call) -> Any:
-        return service.many(call, plural, service.all_of(kind), service.shown)
+    def listing(service: VultrService, request: IncomingRequest) -> Any:
+        return service.many(request, plural, service.all_of(kind), service.shown)
 
     @routes.get(f"{USER}/{plural}", action=f"iam.user.List{plural.title()}")
     @routes.get(f"/v2/users/me/{plural}")  # registered first, so that `me` is no id
-    def held(service: VultrService, call: Call) -> Any:
-        member = service.organization.member(call.path.get("user", call.caller.id))
+    def held(service: VultrService, request: IncomingRequest) -> Any:
+        member = service.organization.member(request.path.get("user", request.caller.id))
         if kind == "group":
-            return service.many(call, plural, service.of(member, "group"), service.holding)
+            return service.many(request, plural, service.of(member, "group"), service.holding)
         lists = service.held(member, kind)
 
         def relationship(one: Grant) -> Json:
             return service.relationship(one.record, replace(one, record=member))
 
         shape = relationship if service.openapi else service.holding
-        page = service.many(call, plural, lists["all"], shape)
+        page = service.many(request, plural, lists["all"], shape)
         if not service.openapi:  # the parts contain those of the page's records that are theirs
             ids = [one["id"] for one in page[plural]]
             page[plural] = {
@@ -683,41 +696,41 @@ def _relation(kind: str, plural: str, to: str, routes: Routes) -> None:
     """Registers the endpoints that attach a role or policy to a member or group, and detach it."""
     path, action = f"/v2/{plural}/{{{kind}}}/{to}s", f"iam.{kind}"
 
-    def found(service: VultrService, call: Call) -> tuple[Any, Any]:
-        return service.entity(kind, call.path[kind]), service.entity(to, call.path[to])
+    def found(service: VultrService, request: IncomingRequest) -> tuple[Any, Any]:
+        return service.entity(kind, request.path[kind]), service.entity(to, request.path[to])
 
     @routes.get(path, action=f"{action}.List{to.title()}s")
-    def listing(service: VultrService, call: Call) -> Any:
-        role = service.entity(kind, call.path[kind])
+    def listing(service: VultrService, request: IncomingRequest) -> Any:
+        role = service.entity(kind, request.path[kind])
         grants = service.to(role, to)
         if service.openapi or kind == "role":
             key = f"{kind}_{to}_relationships" if service.openapi else "assignments"
-            return service.many(call, key, grants, lambda one: service.relationship(role, one))
+            return service.many(request, key, grants, lambda one: service.relationship(role, one))
         shape = service.shown if to == "group" else service.member
         return service.many(
-            call,
+            request,
             f"{to}s",
             grants,
             lambda one: {**shape(one.record), "assigned_date": written(one.since)},
         )
 
     @routes.post(f"{path}/{{{to}}}", status=201, action=f"{action}.Attach{to.title()}")
-    def attach(service: VultrService, call: Call) -> Any:
-        role, holder = found(service, call)
+    def attach(service: VultrService, request: IncomingRequest) -> Any:
+        role, holder = found(service, request)
         assumable = role.fields.get("role_type") == "assumable"
         if assumable and service.chosen["assumable"] == "refuse":
-            raise ServiceRefusal(400, "Assumable roles cannot be attached.")  # text unverified
+            raise HttpRefusal(400, "Assumable roles cannot be attached.")  # text unverified
         if service.chosen["reattach"] == "refuse" and (role.id, holder.id) in service.attached:
-            raise ServiceRefusal(400, "Already attached.")
+            raise HttpRefusal(400, "Already attached.")
         since = service.attached.setdefault((role.id, holder.id), service.clock.now())
         relationship = service.relationship(role, Grant(holder, since))
         return service.one(f"{kind}_{to}_relationship", relationship)
 
     @routes.delete(f"{path}/{{{to}}}", action=f"{action}.Detach{to.title()}")
-    def detach(service: VultrService, call: Call) -> Any:
-        role, holder = found(service, call)
+    def detach(service: VultrService, request: IncomingRequest) -> Any:
+        role, holder = found(service, request)
         if service.attached.pop((role.id, holder.id), None) is None:
-            raise NotFound("member" if to == "user" else to)
+            raise RecordNotFound("member" if to == "user" else to)
 
 
 for _name, _plural in KINDS.items():

@@ -104,11 +104,11 @@ class SandboxBackend(Backend):
     def __init__(
         self, service: type[Service], kind: type[Provider] | None = None, **facts: Any
     ) -> None:
-        from guestlist.sandbox import Clock as SandboxClock
+        from guestlist.sandbox import AdjustableClock
 
         self.virtual = VirtualClock(START)
         self.clock = self.virtual
-        time = SandboxClock(lambda: self.virtual.now().timestamp())
+        time = AdjustableClock(lambda: self.virtual.now().timestamp())
         self.service = service(clock=time, **facts)
         self.kind = kind or installed().provider(service.name)
 

@@ -19,8 +19,7 @@ from guestlist.address import email_key
 from guestlist.exchange.account import FORM
 from guestlist.exchange.step import Outgoing
 from guestlist.provider import Effect, Response
-from guestlist.sandbox.service import Clock as ServiceClock
-from guestlist.sandbox.service import Email, Outbox, SandboxRefusal, Service
+from guestlist.sandbox.service import AdjustableClock, Email, Outbox, SandboxRefusal, Service
 from pytest_guestlist.calling import call
 
 EPOCH = 1_800_000_000.25
@@ -138,7 +137,7 @@ class Site:
         self._page = page
         self._dated = dated
         self.refuses = refuses
-        self.clock = ServiceClock(lambda: EPOCH + time.now)
+        self.clock = AdjustableClock(lambda: EPOCH + time.now)
         self.outbox = Outbox(self.clock)
         self.service = kind(
             clock=self.clock,

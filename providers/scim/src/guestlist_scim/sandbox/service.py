@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 from starlette.responses import JSONResponse, Response
 
 from guestlist.sandbox import (
-    Call,
-    Limit,
-    Member,
+    IncomingRequest,
+    MemberRecord,
     OrganizationService,
-    Role,
+    RateLimit,
+    RoleRecord,
     Routes,
     SandboxRefusal,
     SlidingWindow,
@@ -25,12 +25,12 @@ from guestlist.sandbox import (
 )
 from guestlist.sandbox.envelopes import scim
 from guestlist.sandbox.organization import ACTIVE
-from guestlist.sandbox.paging import by_start_index
+from guestlist.sandbox.paging import page_by_start_index
 from guestlist.sandbox.refusals import (
-    AlreadyMember,
+    DuplicateMember,
+    HttpRefusal,
     InvalidValue,
-    NotFound,
-    ServiceRefusal,
+    RecordNotFound,
 )
 from guestlist_scim.sandbox.documents import (
     Document,
@@ -140,7 +140,7 @@ class ScimService(OrganizationService):
         ),
     }
     errors: ClassVar[dict[type[SandboxRefusal], int | tuple[int, str]]] = {
-        AlreadyMember: (409, "uniqueness"),
+        DuplicateMember: (409, "uniqueness"),
         InvalidFilter: (400, "invalidFilter"),
         InvalidPath: (400, "invalidPath"),
         NoTarget: (400, "noTarget"),
@@ -169,47 +169,47 @@ class ScimService(OrganizationService):
     # ------------------------------------------------------------------ users
 
     @routes.get(f"{MOUNT}/Users")
-    def list_users(self, call: Call) -> Any:
+    def list_users(self, request: IncomingRequest) -> Any:
         members = self.organization.listed(self.organization.members())
-        return self.page(call, [self.user(one, call) for one in members], "user_filters")
+        return self.page(request, [self.user(one, request) for one in members], "user_filters")
 
     @routes.post(f"{MOUNT}/Users", status=201)
-    def create_user(self, call: Call) -> Any:
-        return self.user(self.create(self.checked(call, "User")), call)
+    def create_user(self, request: IncomingRequest) -> Any:
+        return self.user(self.create(self.checked(request, "User")), request)
 
     @routes.get(f"{MOUNT}/Users/{{id}}")
-    def get_user(self, call: Call) -> Any:
-        return project(self.user(self.existing(call), call), call.query, ALWAYS)
+    def get_user(self, request: IncomingRequest) -> Any:
+        return project(self.user(self.existing(request), request), request.query, ALWAYS)
 
     @routes.put(f"{MOUNT}/Users/{{id}}")
-    def replace_user(self, call: Call) -> Any:
-        member = self.existing(call)
-        self.store(member, self.checked(call, "User"))
-        return self.user(member, call)
+    def replace_user(self, request: IncomingRequest) -> Any:
+        member = self.existing(request)
+        self.store(member, self.checked(request, "User"))
+        return self.user(member, request)
 
     @routes.patch(f"{MOUNT}/Users/{{id}}", status=204)
-    def patch_user(self, call: Call) -> Any:
-        member = self.existing(call)
-        self.store(member, self.patched(call, deepcopy(member.fields), "User"))
+    def patch_user(self, request: IncomingRequest) -> Any:
+        member = self.existing(request)
+        self.store(member, self.patched(request, deepcopy(member.fields), "User"))
 
     @routes.delete(f"{MOUNT}/Users/{{id}}")
-    def delete_user(self, call: Call) -> Any:
-        member = self.existing(call)
+    def delete_user(self, request: IncomingRequest) -> Any:
+        member = self.existing(request)
         if self.chosen["delete"] == "deactivates":
             self.store(member, member.fields | {"active": False})
         else:
             self.organization.remove(member)
 
-    def existing(self, call: Call) -> Member:
-        return self.organization.member(call.path["id"])
+    def existing(self, request: IncomingRequest) -> MemberRecord:
+        return self.organization.member(request.path["id"])
 
-    def create(self, document: Document) -> Member:
+    def create(self, document: Document) -> MemberRecord:
         self.refuse_duplicate(document["userName"])
         member = self.organization.add_member(document["userName"])
         self.store(member, document)
         return member
 
-    def store(self, member: Member, document: Document) -> None:
+    def store(self, member: MemberRecord, document: Document) -> None:
         """Writes a document into the records."""
         self.refuse_duplicate(document["userName"], member)
         member.person.email = document["userName"]  # by which the organization knows a person
@@ -221,12 +221,12 @@ class ScimService(OrganizationService):
         else:
             self.organization.suspend(member)
 
-    def refuse_duplicate(self, user_name: str, member: Member | None = None) -> None:
+    def refuse_duplicate(self, user_name: str, member: MemberRecord | None = None) -> None:
         known = self.organization.member_with(user_name)
         if known is not None and known is not member:
-            raise AlreadyMember("the userName is taken")
+            raise DuplicateMember("the userName is taken")
 
-    def user(self, member: Member, call: Call) -> Document:
+    def user(self, member: MemberRecord, request: IncomingRequest) -> Document:
         document = {"schemas": [f"{CORE}:User"], "id": member.id, **member.fields}
         if self.chosen["booleans"] == "text" and "active" in document:
             document["active"] = str(document["active"])
@@ -234,47 +234,47 @@ class ScimService(OrganizationService):
             document["groups"] = [
                 {"value": role.id, "display": role.name, "type": "direct"} for role in member.roles
             ]
-        return document | self.meta(member, call, "User")
+        return document | self.meta(member, request, "User")
 
     # ------------------------------------------------------------------ groups
 
     @routes.get(f"{MOUNT}/Groups")
-    def list_groups(self, call: Call) -> Any:
+    def list_groups(self, request: IncomingRequest) -> Any:
         groups = self.organization.roles.values()
-        return self.page(call, [self.group(one, call) for one in groups], "group_filters")
+        return self.page(request, [self.group(one, request) for one in groups], "group_filters")
 
     @routes.post(f"{MOUNT}/Groups", status=201)
-    def create_group(self, call: Call) -> Any:
-        document = self.checked(call, "Group")
+    def create_group(self, request: IncomingRequest) -> Any:
+        document = self.checked(request, "Group")
         role = self.organization.add_role(document["displayName"], "group")
         self.store_group(role, document)
-        return self.group(role, call)
+        return self.group(role, request)
 
     @routes.get(f"{MOUNT}/Groups/{{id}}")
-    def get_group(self, call: Call) -> Any:
-        return project(self.group(self.existing_group(call), call), call.query, ALWAYS)
+    def get_group(self, request: IncomingRequest) -> Any:
+        return project(self.group(self.existing_group(request), request), request.query, ALWAYS)
 
     @routes.put(f"{MOUNT}/Groups/{{id}}")
-    def replace_group(self, call: Call) -> Any:
-        role = self.existing_group(call)
-        self.store_group(role, self.checked(call, "Group"))
-        return self.group(role, call)
+    def replace_group(self, request: IncomingRequest) -> Any:
+        role = self.existing_group(request)
+        self.store_group(role, self.checked(request, "Group"))
+        return self.group(role, request)
 
     @routes.patch(f"{MOUNT}/Groups/{{id}}", status=204)
-    def patch_group(self, call: Call) -> Any:
-        role = self.existing_group(call)
-        self.store_group(role, self.patched(call, self.group(role, call), "Group"))
+    def patch_group(self, request: IncomingRequest) -> Any:
+        role = self.existing_group(request)
+        self.store_group(role, self.patched(request, self.group(role, request), "Group"))
 
     @routes.delete(f"{MOUNT}/Groups/{{id}}")
-    def delete_group(self, call: Call) -> Any:
-        role = self.existing_group(call)
+    def delete_group(self, request: IncomingRequest) -> Any:
+        role = self.existing_group(request)
         self.store_group(role, {"displayName": role.name})
         del self.organization.roles[role.id]
 
-    def existing_group(self, call: Call) -> Role:
-        return self.organization.role(call.path["id"])
+    def existing_group(self, request: IncomingRequest) -> RoleRecord:
+        return self.organization.role(request.path["id"])
 
-    def store_group(self, role: Role, document: Document) -> None:
+    def store_group(self, role: RoleRecord, document: Document) -> None:
         members = document.get("members") or ()
         wanted = {one["value"] for one in members}
         # like scim2-server, it also keeps members who are no users
@@ -287,7 +287,7 @@ class ScimService(OrganizationService):
                 held = [role] if member.id in wanted else []
                 self.organization.set_roles(member, left + held)
 
-    def group(self, role: Role, call: Call) -> Document:
+    def group(self, role: RoleRecord, request: IncomingRequest) -> Document:
         members = [
             {"value": one.id, "display": one.person.name, "type": "User"}
             for one in self.organization.members()
@@ -297,12 +297,12 @@ class ScimService(OrganizationService):
         if role.fields.get("externalId"):
             document["externalId"] = role.fields["externalId"]
         members += role.fields.get("members", ())
-        return document | {"members": members} | self.meta(role, call, "Group")
+        return document | {"members": members} | self.meta(role, request, "Group")
 
     # ------------------------------------------------------------------ what the service tells
 
     @routes.get(f"{MOUNT}/ServiceProviderConfig")
-    def config(self, call: Call) -> Any:
+    def config(self, request: IncomingRequest) -> Any:
         supported = {"bulk": False, "changePassword": False, "sort": False, "etag": False}
         features: Document = {name: {"supported": value} for name, value in supported.items()}
         features["bulk"] |= {"maxOperations": 0, "maxPayloadSize": 0}
@@ -315,53 +315,53 @@ class ScimService(OrganizationService):
             "description": "A bearer token",
         }
         schemas = [f"{CORE}:ServiceProviderConfig"]
-        meta = located(call, "ServiceProviderConfig", "ServiceProviderConfig")
+        meta = located(request, "ServiceProviderConfig", "ServiceProviderConfig")
         return {"schemas": schemas, **features, "authenticationSchemes": [scheme], **meta}
 
     @routes.get(f"{MOUNT}/ResourceTypes")
-    def resource_types(self, call: Call) -> Any:
-        return listed([resource_type(call, name) for name in SCHEMAS])
+    def resource_types(self, request: IncomingRequest) -> Any:
+        return listed([resource_type(request, name) for name in SCHEMAS])
 
     @routes.get(f"{MOUNT}/ResourceTypes/{{name}}")
-    def one_resource_type(self, call: Call) -> Any:
-        if call.path["name"] not in SCHEMAS:
-            raise NotFound("resource type")
-        return resource_type(call, call.path["name"])
+    def one_resource_type(self, request: IncomingRequest) -> Any:
+        if request.path["name"] not in SCHEMAS:
+            raise RecordNotFound("resource type")
+        return resource_type(request, request.path["name"])
 
     @routes.get(f"{MOUNT}/Schemas")
-    def schemas(self, call: Call) -> Any:
-        return listed([schema(call, name) for name in SCHEMAS])
+    def schemas(self, request: IncomingRequest) -> Any:
+        return listed([schema(request, name) for name in SCHEMAS])
 
     @routes.get(f"{MOUNT}/Schemas/{{id}}")
-    def one_schema(self, call: Call) -> Any:
-        core, _, name = call.path["id"].rpartition(":")
+    def one_schema(self, request: IncomingRequest) -> Any:
+        core, _, name = request.path["id"].rpartition(":")
         if core != CORE or name not in SCHEMAS:
-            raise NotFound("schema")
-        return schema(call, name)
+            raise RecordNotFound("schema")
+        return schema(request, name)
 
     @routes.post(f"{MOUNT}/.search")
-    def search(self, call: Call) -> Any:
-        raise ServiceRefusal(501, "POST .search is not supported")
+    def search(self, request: IncomingRequest) -> Any:
+        raise HttpRefusal(501, "POST .search is not supported")
 
     # ------------------------------------------------------------------ helpers of the endpoints
 
-    def checked(self, call: Call, kind: str) -> Document:
+    def checked(self, request: IncomingRequest, kind: str) -> Document:
         """Returns the document in a body, without attributes that the client cannot set."""
-        body = call.json()
+        body = request.json()
         if f"{CORE}:{kind}" not in (body.get("schemas") or ()):
-            raise ServiceRefusal(400, f"schemas has to contain {CORE}:{kind}", "invalidSyntax")
+            raise HttpRefusal(400, f"schemas has to contain {CORE}:{kind}", "invalidSyntax")
         return self.valid(body, kind)
 
-    def patched(self, call: Call, document: Document, kind: str) -> Document:
+    def patched(self, request: IncomingRequest, document: Document, kind: str) -> Document:
         """Returns a document with the changes in a body."""
         if self.chosen["patch"] == "no":
-            raise ServiceRefusal(501, "PATCH is not supported")
-        body = call.json()
+            raise HttpRefusal(501, "PATCH is not supported")
+        body = request.json()
         changes = body.get("Operations")
         if f"{MESSAGES}:PatchOp" not in (body.get("schemas") or ()) or not isinstance(
             changes, list
         ):
-            raise ServiceRefusal(400, f"schemas has to contain {MESSAGES}:PatchOp", "invalidSyntax")
+            raise HttpRefusal(400, f"schemas has to contain {MESSAGES}:PatchOp", "invalidSyntax")
         for change in changes:
             apply_change(document, change, selectors=self.chosen["selectors"] == "yes")
         return self.valid(document, kind)
@@ -385,35 +385,37 @@ class ScimService(OrganizationService):
             found[name] = value
         return found
 
-    def page(self, call: Call, documents: list[Document], switch: str) -> Any:
-        text = call.query.get("filter")
+    def page(self, request: IncomingRequest, documents: list[Document], switch: str) -> Any:
+        text = request.query.get("filter")
         if text:
             name, supported = text.partition(" ")[0], self.chosen[switch]
             if supported == "none" or (supported != "all" and name != supported):
                 raise InvalidFilter(f"{name} cannot be searched for")
             matches = parse_filter(text)
             documents = [one for one in documents if matches(one)]
-        page = by_start_index(documents, call.query, default=MAX_PAGE)
-        shown = [project(one, call.query, ALWAYS) for one in page.items[:MAX_PAGE]]
+        page = page_by_start_index(documents, request.query, default=MAX_PAGE)
+        shown = [project(one, request.query, ALWAYS) for one in page.items[:MAX_PAGE]]
         answer = listed(shown, page.total, page.start + 1)
         if not shown and self.chosen["empty_lists"] == "without":
             del answer["Resources"]
         return answer
 
-    def meta(self, record: Member | Role, call: Call, kind: str) -> Document:
+    def meta(
+        self, record: MemberRecord | RoleRecord, request: IncomingRequest, kind: str
+    ) -> Document:
         dates = {"created": record.created_at, "lastModified": record.updated_at}
-        meta = located(call, kind, f"{kind}s/{record.id}")["meta"]
+        meta = located(request, kind, f"{kind}s/{record.id}")["meta"]
         return {"meta": meta | {name: date.isoformat() for name, date in dates.items()}}
 
     # ------------------------------------------------------------------ the form of answers
 
-    def validate(self, call: Call) -> None:
-        kind = call.headers.get("content-type", "").partition(";")[0]
-        if call.content and kind not in (MEDIA_TYPE, "application/json"):
-            raise ServiceRefusal(415, f"the body has to be {MEDIA_TYPE}")
+    def validate(self, request: IncomingRequest) -> None:
+        kind = request.headers.get("content-type", "").partition(";")[0]
+        if request.content and kind not in (MEDIA_TYPE, "application/json"):
+            raise HttpRefusal(415, f"the body has to be {MEDIA_TYPE}")
 
     def error(self, status: int, code: str, refusal: SandboxRefusal) -> Any:
-        if isinstance(refusal, ServiceRefusal):
+        if isinstance(refusal, HttpRefusal):
             code = refusal.code
         return scim(status, str(refusal), code)
 
@@ -425,18 +427,18 @@ class ScimService(OrganizationService):
             response.headers["Location"] = result["meta"]["location"]
         return response
 
-    def limit(self, call: Call) -> Limit | None:
+    def limit(self, request: IncomingRequest) -> RateLimit | None:
         return self.window if self.chosen["rate"] != "off" else None
 
-    def limit_key(self, call: Call) -> str:
-        return self.credentials(call)
+    def limit_key(self, request: IncomingRequest) -> str:
+        return self.credentials(request)
 
     def new_id(self, kind: str) -> str:
         return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
 
     # ------------------------------------------------------------------ what every sandbox has
 
-    def described(self, member: Member) -> Document:
+    def described(self, member: MemberRecord) -> Document:
         emails = [one["value"] for one in member.fields.get("emails", ())]
         return {"id": member.id, "email": [*emails, member.person.email][0]}
 
@@ -469,13 +471,13 @@ def listed(documents: list[Document], total: int | None = None, start: int = 1) 
     }
 
 
-def located(call: Call, kind: str, path: str) -> Document:
+def located(request: IncomingRequest, kind: str, path: str) -> Document:
     """Returns the metadata of a resource: its type, and where it is."""
-    location = f"{str(call.request.base_url).rstrip('/')}{MOUNT}/{path}"
+    location = f"{str(request.http.base_url).rstrip('/')}{MOUNT}/{path}"
     return {"meta": {"resourceType": kind, "location": location}}
 
 
-def resource_type(call: Call, name: str) -> Document:
+def resource_type(request: IncomingRequest, name: str) -> Document:
     """Returns the description of a resource type (RFC 7643, 6)."""
     return {
         "schemas": [f"{CORE}:ResourceType"],
@@ -483,11 +485,11 @@ def resource_type(call: Call, name: str) -> Document:
         "name": name,
         "endpoint": f"/{name}s",
         "schema": f"{CORE}:{name}",
-        **located(call, "ResourceType", f"ResourceTypes/{name}"),
+        **located(request, "ResourceType", f"ResourceTypes/{name}"),
     }
 
 
-def schema(call: Call, name: str) -> Document:
+def schema(request: IncomingRequest, name: str) -> Document:
     """Returns the description of a schema (RFC 7643, 7)."""
     return {
         "schemas": [f"{CORE}:Schema"],
@@ -495,5 +497,5 @@ def schema(call: Call, name: str) -> Document:
         "name": name,
         "description": name,
         "attributes": SCHEMAS[name],
-        **located(call, "Schema", f"Schemas/{CORE}:{name}"),
+        **located(request, "Schema", f"Schemas/{CORE}:{name}"),
     }
