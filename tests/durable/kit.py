@@ -98,6 +98,33 @@ class Paired(Plain):
         return _invitation((yield Request.post("invitations", str(found.id), "resend")))
 
 
+class Summarized(Plain):
+    """Reading a whole invitation takes a request for each; the list has only summaries."""
+
+    @operation
+    def find_invitation(self, email: str) -> Flow[Invitation | None]:
+        page = yield from super().invitations()
+        return next((one for one in page.items if one.email == email), None)
+
+    @operation
+    def find_member(self, email: str) -> Flow[Member | None]:
+        page = yield from self.members()
+        return next((one for one in page.items if one.email == email), None)
+
+    @operation
+    def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
+        page = yield from super().invitations(cursor)
+        for one in page.items:
+            yield Request.get("invitations", str(one.id))
+        return page
+
+    @operation
+    def invitation_summaries(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
+        page = yield from super().invitations(cursor)
+        hidden = {"id": None, "expires_at": None}
+        return Page([one.model_copy(update=hidden) for one in page.items])
+
+
 class Hasty(Plain):
     """One that is wrong about its service: late effects come later than it says."""
 

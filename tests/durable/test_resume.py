@@ -14,7 +14,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 from tests import postgres
-from tests.durable.kit import GRACE, Blind, Facts, Machine, _read, change, invites
+from tests.durable.kit import GRACE, Blind, Facts, Machine, Summarized, _read, change, invites
 from tests.durable.test_engine import Pool
 
 from guestlist.changes import Action, Change
@@ -115,6 +115,21 @@ def test_every_kind_of_change_is_looked_for(machine: Machine) -> None:
         "remove": "removed",
     }
     assert machine.rows("role", "state = 2") == [{"role": "ops"}]
+
+
+def test_details_are_read_only_for_people_who_were_invited_before(tmp_path: Path) -> None:
+    """A run over 10,000 people would otherwise send a request for each, whenever it is resumed."""
+    machine = Machine(tmp_path / "guestlist.db", {"plain": Summarized})
+    expired = _read(machine.service.add_invitation(BOB, "expired"))
+    resend = change(BOB, Action.RESEND, state="expired", invitation=expired)
+    run = machine.begin([*invites(300), resend])
+    for one in invites(300)[:290]:
+        machine.service.add_invitation(one.email)
+    machine.clock.sleep(10)
+    reads = count_reads(machine)
+    assert machine.run(run).left == 0
+    assert not [path for path in reads if path.startswith("/invitations/")]
+    assert machine.service.emails == {one.email: 1 for one in invites(300)[290:]} | {BOB: 1}
 
 
 def test_what_is_still_missing_is_done(machine: Machine) -> None:

@@ -283,7 +283,9 @@ def check_can_look(provider: Provider) -> None:
         raise provider.unsupported("invitations")
 
 
-def fetch_statuses(guests: Guestlist, orders: Iterable[Order]) -> dict[str, Guest | None]:
+def fetch_statuses(
+    guests: Guestlist, orders: Iterable[Order], *, summaries: bool = False
+) -> dict[str, Guest | None]:
     """Returns the status of the people of some orders, by key.
 
     An address that only the service considers valid is looked up separately, so that it does not
@@ -292,6 +294,7 @@ def fetch_statuses(guests: Guestlist, orders: Iterable[Order]) -> dict[str, Gues
 
     Args:
         guests: the client, bound to the account.
+        summaries: invitations may lack their id, link and exact expiry; see `status_many`.
     """
     alone: dict[str, Guest | None] = {}
     together: dict[str, str] = {}
@@ -304,4 +307,4 @@ def fetch_statuses(guests: Guestlist, orders: Iterable[Order]) -> dict[str, Gues
                 alone[order.change.key] = guests.status(order.known)
             except (InvalidArgument, Rejected):
                 alone[order.change.key] = None
-    return guests.status_many(together, logins=together) | alone
+    return guests.status_many(together, logins=together, summaries=summaries) | alone
