@@ -140,7 +140,7 @@ def test_offboarding_takes_a_person_out_of_every_account(server: Server, caller:
     assert not done["access_remains"]
     assert [one["outcome"] for one in done["accounts"]] == ["removed", "removed"]
     assert caller.get("/status", account="vultr", who=ADA)["state"] == "gone"
-    lines = [one for one in history.lines(server.ledger.store) if one.note == "left"]
+    lines = [one for one in history.log_lines(server.ledger.store) if one.note == "left"]
     assert {(one.account, one.actor) for one in lines} == {
         ("vultr", "deploy"),
         ("aitronos", "deploy"),
@@ -154,7 +154,7 @@ def test_the_ledger_names_the_token_and_the_note(server: Server) -> None:
     caller = server.caller(name="payroll")
     caller.post("/invite", account="vultr", email=ADA, note="TICKET-7")
     caller.post("/invite", account="aitronos", email=ADA, roles=["Member"])
-    lines = list(history.lines(server.ledger.store))
+    lines = list(history.log_lines(server.ledger.store))
     assert [(one.account, one.actor, one.note) for one in lines] == [
         ("vultr", "payroll", "TICKET-7"),
         ("aitronos", "payroll", None),
@@ -232,7 +232,7 @@ def test_a_plan_is_made_reviewed_and_carried_out(server: Server, caller: Caller)
     }
     assert len(server.sandbox.emails()) == 3
     assert caller.get("/runs")["items"] == [run]
-    made = {(one.run, one.actor, one.note) for one in history.lines(server.ledger.store)}
+    made = {(one.run, one.actor, one.note) for one in history.log_lines(server.ledger.store)}
     assert made >= {(run["run"], "deploy", "new team")}
     assert caller.plan()["possible"] == 0
 

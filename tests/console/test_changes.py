@@ -63,7 +63,7 @@ def test_the_review_sends_nothing_and_the_button_sends_once(
     assert "Invited." in done
     assert "No service shows whether it arrived." in done
     assert emails(sandbox) == [ADA]
-    (line,) = history.lines(ledger.store)
+    (line,) = history.log_lines(ledger.store)
     assert (line.actor, line.account, line.email) == ("ada", "vultr", ADA)
     # a second press, a second tab
     token = field(visitor.page("/people"), "csrf")

@@ -22,7 +22,7 @@ from tests.console.conftest import field
 
 from guestlist.cli import main
 from guestlist.ledger import Ledger, history
-from guestlist.ledger.line import LineState
+from guestlist.ledger.log import LineState
 
 SCRIPT = Path(sys.executable).with_name("guestlist")
 SECONDS_TO_END = 3.0
@@ -147,7 +147,7 @@ def test_it_ends_while_a_service_does_not_answer_and_loses_no_record(tmp_path: P
     service.shutdown()
     service.server_close()
     with Ledger(tmp_path / "try.db") as ledger:
-        (line,) = history.lines(ledger.store)
+        (line,) = history.log_lines(ledger.store)
     assert (line.email, line.state) == ("ada@example.com", LineState.UNRESOLVED)
 
 

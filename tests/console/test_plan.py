@@ -45,7 +45,7 @@ def test_a_plan_is_shown_and_applied(
     page = result(visitor, work)
     assert "Made 2 changes, and sent 2 emails." in page
     assert sorted(emails(sandbox)) == [ADA, GRACE]
-    assert {line.actor for line in history.lines(ledger.store)} == {"ada"}
+    assert {line.actor for line in history.log_lines(ledger.store)} == {"ada"}
     assert guests.status(ADA, account="vultr").state is State.PENDING
     assert "This plan was applied." in visitor.page("/plan")
     # a second press leads to the same run

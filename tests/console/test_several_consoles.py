@@ -49,7 +49,7 @@ def test_two_consoles_send_one_email(
     assert "Invited." in carry_out(visitors[0], reviews[0])
     assert "Was invited already: nothing was sent." in carry_out(visitors[1], reviews[1])
     assert emails(sandbox) == [ADA]
-    assert {line.actor for line in history.lines(ledger.store) if line.email_sent} == {"ada"}
+    assert {line.actor for line in history.log_lines(ledger.store) if line.email_sent} == {"ada"}
 
 
 def test_two_consoles_resend_one_invitation_once(

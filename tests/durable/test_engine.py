@@ -28,9 +28,8 @@ from guestlist.exchange.recording import Preparation
 from guestlist.ledger import orders, runs
 from guestlist.ledger.entry import OrderEntry
 from guestlist.ledger.lock import PLANNING, exclusive
-from guestlist.ledger.order import SKEW, Order
+from guestlist.ledger.order import SKEW, Order, OrderOutcome
 from guestlist.ledger.orders import OrderTaken
-from guestlist.ledger.outcome import OrderOutcome
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 from guestlist.runs import runner as runner_module

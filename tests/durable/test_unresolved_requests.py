@@ -291,7 +291,7 @@ def test_only_senders_that_can_still_wait_are_waited_for(machine: Machine) -> No
             )
             found = orders.unanswered_orders(process.store)
             if not alone:
-                found = [replace(one, doubted=None) for one in found]
+                found = [replace(one, gave_up_at=None) for one in found]
             account_worker.recover(found, alone=alone)
             account_worker._reconcile_all()
         assert wait <= machine.clock.monotonic() - began < wait + 11

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from guestlist.address import email_key
 from guestlist.changes import ORDER, Action, Change
 from guestlist.ledger import orders, runs
-from guestlist.ledger.outcome import OrderOutcome
+from guestlist.ledger.order import OrderOutcome
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 

@@ -11,8 +11,8 @@ from tests.ledger.story import ADA, BOB, Story, day
 from guestlist.changes import Action, Change
 from guestlist.ledger import deferred_grants, history, orders, runs
 from guestlist.ledger.history import Search
-from guestlist.ledger.line import LineState
-from guestlist.ledger.outcome import OrderOutcome
+from guestlist.ledger.log import LineState
+from guestlist.ledger.order import OrderOutcome
 from guestlist.ledger.schema import OrderState
 
 ROLE = "group:Engineering"
@@ -76,7 +76,7 @@ def test_what_is_wanted_no_more_is_withdrawn_and_something_else_may_be_owed(stor
         for order in deferred_grants.all_deferred(story.store)
     ]
     assert sorted(told) == [(ADA, (other,)), (BOB, (ROLE,))]
-    (line,) = history.lines(story.store, Search(emails=[ADA], states=[LineState.DROPPED]))
+    (line,) = history.log_lines(story.store, Search(emails=[ADA], states=[LineState.DROPPED]))
     assert (line.outcome, line.detail) == ("withdrawn", "the roster wants it no more")
 
 

@@ -6,7 +6,7 @@ import pytest
 from tests.ledger.story import ADA, BOB, EVE, Story, day
 
 from guestlist.changes import Action
-from guestlist.ledger.emails_sent import EmailsPerPerson, emails_since
+from guestlist.ledger.emails import EmailsPerPerson, emails_since
 from guestlist.ledger.schema import OrderState
 
 
@@ -46,7 +46,7 @@ def test_what_was_not_sent_does_not_count(story: Story) -> None:
 def test_the_order_is_that_of_python(
     story: Story, monkeypatch: pytest.MonkeyPatch, at_a_time: int
 ) -> None:
-    monkeypatch.setattr("guestlist.ledger.emails_sent.AT_A_TIME", at_a_time)
+    monkeypatch.setattr("guestlist.ledger.emails.ROWS_PER_READ", at_a_time)
     names = [
         "b",
         "a-b",

@@ -15,9 +15,9 @@ from guestlist.changes import Action, Change
 from guestlist.errors import LedgerError
 from guestlist.ledger import answers, erasure, orders, runs
 from guestlist.ledger.erasure import Erased, expire, forget
-from guestlist.ledger.history import lines
+from guestlist.ledger.history import log_lines
 from guestlist.ledger.lock import exclusive
-from guestlist.ledger.outcome import OrderOutcome
+from guestlist.ledger.order import OrderOutcome
 from guestlist.ledger.schema import OrderState, entries, halts, paces
 from guestlist.ledger.schema import orders as orders_table
 from guestlist.ledger.schema import runs as runs_table
@@ -27,7 +27,7 @@ from guestlist.runs.workers import shared
 
 
 def people(story: Story) -> list[str]:
-    return [line.email for line in lines(story.store)]
+    return [line.email for line in log_lines(story.store)]
 
 
 def rows_of_history(story: Story) -> int:
@@ -295,7 +295,7 @@ def test_rows_about_others_name_the_person_no_more(story: Story) -> None:
     assert paused == '{"why": "(deleted)"}'
     assert "(deleted)" in facts
     assert "ada@" not in facts.lower()
-    (line, in_run) = lines(story.store)
+    (line, in_run) = log_lines(story.store)
     assert line.detail == "(deleted) has invited nada@example.com."
     assert line.entries[-1].detail == line.detail
     assert (in_run.actor, in_run.note) == ("(deleted)", "for (deleted)")

@@ -8,15 +8,14 @@ import io
 import pytest
 from tests.ledger.story import Story
 
-from guestlist.ledger.export import COLUMNS, write_csv, write_jsonl
-from guestlist.ledger.history import lines
-from guestlist.ledger.line import LogLine
+from guestlist.ledger.history import log_lines
+from guestlist.ledger.log import COLUMNS, LogLine, write_csv, write_jsonl
 from guestlist.ledger.schema import OrderState
 
 
 def exported(story: Story) -> list[dict[str, str]]:
     out = io.StringIO()
-    write_csv(lines(story.store), out)
+    write_csv(log_lines(story.store), out)
     return list(csv.DictReader(io.StringIO(out.getvalue())))
 
 
@@ -26,9 +25,9 @@ def test_json_lines_are_complete(on_file: Story) -> None:
     )
     on_file.settled("grüße@example.com", state=OrderState.REFUSED, detail="two\nlines")
     out = io.StringIO()
-    write_jsonl(lines(on_file.store), out)
+    write_jsonl(log_lines(on_file.store), out)
     read = [LogLine.model_validate_json(line) for line in out.getvalue().splitlines()]
-    assert read == list(lines(on_file.store))
+    assert read == list(log_lines(on_file.store))
     assert len(read) == 3
 
 

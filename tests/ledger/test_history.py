@@ -11,9 +11,9 @@ from tests.ledger.story import ADA, BOB, EVE, Story, day
 from guestlist.changes import Action, Change
 from guestlist.ledger import history, runs
 from guestlist.ledger.erasure import forget
-from guestlist.ledger.history import Search, counts, latest, lines
-from guestlist.ledger.line import LineState, LogLine
-from guestlist.ledger.outcome import OrderOutcome
+from guestlist.ledger.history import Search, counts, latest, log_lines
+from guestlist.ledger.log import LineState, LogLine
+from guestlist.ledger.order import OrderOutcome
 from guestlist.ledger.schema import OrderState
 from guestlist.runs.workers import shared
 
@@ -25,7 +25,7 @@ def test_all_that_happened_to_an_order(story: Story) -> None:
     story.not_happened(id, 2, sent=1, reason="not there yet")
     story.sent(id, 3)
     story.settle(id, 3, OrderState.DONE, OrderOutcome("invited", True, "a warning"))
-    [line] = lines(story.store)
+    [line] = log_lines(story.store)
     assert (line.email, line.key, line.account) == ("Ada@Example.com", ADA, "cloud")
     assert (line.run, line.source, line.action) == (run, "guestlist.toml", Action.INVITE)
     assert (line.state, line.outcome, line.email_sent) == (LineState.DONE, "invited", True)
@@ -48,7 +48,7 @@ def test_every_state(story: Story) -> None:
     story.settled(deferred=("group:Engineering",))
     story.settled(state=OrderState.REFUSED, outcome="Forbidden", detail="no")
     story.settled(state=OrderState.UNKNOWN, outcome="unknown")
-    found = list(lines(story.store))
+    found = list(log_lines(story.store))
     assert [line.state for line in found] == [
         LineState.DROPPED,
         LineState.WAITING,
@@ -85,7 +85,7 @@ def test_which_orders(story: Story, search: Search, found: list[int]) -> None:
     story.settled(BOB, 2, account="office")
     story.asked(EVE, 3, action=Action.REMOVE)
     story.doubtful(ADA, 4)
-    assert [line.id for line in lines(story.store, search)] == found
+    assert [line.id for line in log_lines(story.store, search)] == found
     assert [line.id for line in latest(story.store, 9, search)] == found
     assert counts(story.store, search).total() == len(found)
 
@@ -94,7 +94,7 @@ def test_what_was_settled_lately_counts_although_it_was_asked_for_long_ago(story
     id = story.asked(at=0)
     story.sent(id, 5)
     story.settle(id, 5, OrderState.DONE, OrderOutcome("invited"))
-    assert list(lines(story.store, Search(since=day(4)))) != []
+    assert list(log_lines(story.store, Search(since=day(4)))) != []
 
 
 @pytest.mark.parametrize("number", [3, 4, 5])
@@ -102,7 +102,7 @@ def test_pages(story: Story, monkeypatch: pytest.MonkeyPatch, number: int) -> No
     monkeypatch.setattr(history, "PAGE", 2)
     for place in range(number):
         story.settled(f"{place}@example.com", place, outcome=f"outcome {place}")
-    found = [(line.email, line.entries[-1].what) for line in lines(story.store)]
+    found = [(line.email, line.entries[-1].what) for line in log_lines(story.store)]
     assert found == [(f"{place}@example.com", f"outcome {place}") for place in range(number)]
 
 
@@ -110,7 +110,7 @@ def test_what_changes_while_it_is_read(story: Story, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(history, "PAGE", 2)
     for email in (ADA, BOB, EVE):
         story.settled(email)
-    reading = lines(story.store)
+    reading = log_lines(story.store)
     first = next(reading).email
     forget(story.store, EVE)
     story.settled("new@example.com")
@@ -132,7 +132,7 @@ def test_no_more_than_a_page_is_in_memory(on_file: Story, monkeypatch: pytest.Mo
     runs.begin_run(on_file.store, lambda: story_of_many, "digest", "guestlist.toml", 0.0)
     alive = [
         sum(isinstance(one, LogLine) for one in gc.get_objects())
-        for place, _line in enumerate(lines(on_file.store))
+        for place, _line in enumerate(log_lines(on_file.store))
         if place % 10 == 5
     ]
     assert len(alive) == 10
@@ -146,6 +146,6 @@ def test_what_a_service_says_can_be_written_down_whatever_it_is(story: Story) ->
     story.store.write(
         lambda connection: shared.stop_account(connection, run, "cloud", 0.0, "\0 401")
     )
-    (line,) = lines(story.store)
+    (line,) = log_lines(story.store)
     assert line.detail == line.entries[-1].detail == "no  such name"
     assert shared.stopped_accounts(story.store, run) == {"cloud": " 401"}

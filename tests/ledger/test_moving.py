@@ -13,7 +13,7 @@ from sqlalchemy import Table
 from tests.ledger.story import ADA, BOB, EVE, Story
 from tests.postgres import Server
 
-from guestlist.ledger.history import lines
+from guestlist.ledger.history import log_lines
 from guestlist.ledger.schema import metadata
 from guestlist.ledger.store import Store
 
@@ -45,8 +45,8 @@ def test_moving_to_postgresql(
     monkeypatch.chdir(file.parent)
     exec(code, {})  # noqa: S102 - it is ours
     moved = Story(Store(url))
-    assert list(lines(moved.store)) == list(lines(filled.store))
-    assert moved.settled(EVE, 3, run=moved.run()) > max(line.id for line in lines(filled.store))
+    assert list(log_lines(moved.store)) == list(log_lines(filled.store))
+    assert moved.settled(EVE, 3, run=moved.run()) > max(line.id for line in log_lines(filled.store))
     moved.store.close()
 
 
@@ -54,5 +54,5 @@ def test_moving_to_postgresql(
 def test_a_backup_while_it_is_in_use(filled: Story, file: Path) -> None:
     subprocess.run(BACKUP, shell=True, check=True, cwd=file.parent)  # noqa: S602 - it is ours
     copy = Store(f"sqlite:///{file.with_name('backup.db')}")
-    assert list(lines(copy)) == list(lines(filled.store))
+    assert list(log_lines(copy)) == list(log_lines(filled.store))
     copy.close()

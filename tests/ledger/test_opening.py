@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from guestlist.errors import ConfigError
-from guestlist.ledger import Ledger
-from guestlist.ledger.opening import open_ledger
+from guestlist.ledger import Ledger, open_ledger
 from guestlist.location import ledger_url
 
 SERVER = "postgresql://ada@db.example/guests"

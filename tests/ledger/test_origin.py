@@ -20,10 +20,9 @@ from tests.ledger.story import ADA, BOB, EVE, Story
 from guestlist import AsyncGuestlist, Guestlist
 from guestlist.changes import Action, Change
 from guestlist.ledger import Ledger, history, orders
-from guestlist.ledger.export import write_csv, write_jsonl
-from guestlist.ledger.line import LineState, LogLine
+from guestlist.ledger.log import LineState, LogLine, write_csv, write_jsonl
+from guestlist.ledger.order import OrderOutcome
 from guestlist.ledger.origin import GITHUB_VARIABLES, JOB_VARIABLES, Origin
-from guestlist.ledger.outcome import OrderOutcome
 from guestlist.ledger.runs import begin_run
 from guestlist.ledger.schema import OrderState
 from guestlist.models import Role
@@ -65,7 +64,7 @@ def connected(ledger: Ledger, **more: Any) -> dict[str, Any]:
 
 
 def by_person(ledger: Ledger) -> dict[str, LogLine]:
-    return {line.email: line for line in history.lines(ledger.store)}
+    return {line.email: line for line in history.log_lines(ledger.store)}
 
 
 def who(line: LogLine) -> tuple[str | None, ...]:
@@ -120,7 +119,7 @@ def test_a_run_stores_who_started_it(file: Path, monkeypatch: pytest.MonkeyPatch
         origin = Origin.here("ada", "new team")
         runner = Runner(guests, ledger.store, Stop(), origin)
         runner.run(runner.begin(lambda: invites(2), "digest", "team.toml"))
-        lines = list(history.lines(ledger.store))
+        lines = list(history.log_lines(ledger.store))
     job = "https://github.com/acme/people/actions/runs/42"
     assert [who(line) for line in lines] == [("ada", HERE, job, "new team")] * 2
 
@@ -144,7 +143,7 @@ def test_both_databases_and_both_exports_have_it(story: Story) -> None:
     origin = Origin("ada\0", "laptop", "https://ci/7", "=new")
     changes = invites(1)
     begin_run(story.store, lambda: changes, "digest", "team.toml", 1.0, origin=origin)
-    lines = list(history.lines(story.store))
+    lines = list(history.log_lines(story.store))
     assert [who(line) for line in lines] == [("ada", "laptop", "https://ci/7", "=new")]
     rows, objects = io.StringIO(), io.StringIO()
     write_csv(lines, rows)
@@ -167,7 +166,7 @@ def asked(action: Action, *deferred: Role) -> Change:
 
 
 def deferred_lines(story: Story) -> list[LogLine]:
-    return [one for one in history.lines(story.store) if one.state is LineState.DEFERRED]
+    return [one for one in history.log_lines(story.store) if one.state is LineState.DEFERRED]
 
 
 def test_a_deferred_role_names_who_made_the_call(story: Story) -> None:

@@ -328,7 +328,7 @@ def check_read_only(frozen: Path) -> None:
     with pytest.raises(LedgerError, match="fails"):
         Store(f"sqlite:///{frozen}")
     store = Store(f"sqlite:///{frozen}", read_only=True)
-    assert list(history.lines(store)) == []
+    assert list(history.log_lines(store)) == []
     with pytest.raises(LedgerError, match="cannot be read") as told:
         store.write(lambda connection: end_all(connection))
     assert told.value.hint is not None

@@ -17,10 +17,10 @@ from guestlist import Guestlist
 from guestlist.changes import Action
 from guestlist.errors import Conflict, GuestlistError, OutcomeUnknown
 from guestlist.ledger import Ledger
-from guestlist.ledger.outcome import OrderOutcome
+from guestlist.ledger.emails import unresolved
+from guestlist.ledger.order import OrderOutcome
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
-from guestlist.ledger.unresolved import unresolved
 from guestlist.models import Role
 from guestlist.provider import Flow, Page, operation
 from guestlist.runs import ApplyResult

@@ -91,7 +91,7 @@ def test_an_older_ledger_is_brought_up_to_date(first: str, fresh: Store) -> None
     for _ in range(2):
         with closing(Store(first)) as store:
             assert schema(store) == schema(fresh)
-            (line,) = history.lines(store)
+            (line,) = history.log_lines(store)
             assert (line.email, line.run, line.source) == (ADA, 7, "team.toml")
             assert (line.actor, line.host, line.job, line.note) == (None,) * 4
             with store.reading() as connection:
@@ -108,7 +108,7 @@ def test_the_words_of_an_older_ledger_are_renamed(first: str) -> None:
         older_order("sue", "invite", reason='is not "owed" anything'),
     )
     with closing(Store(first)) as store:
-        _, bob, eve, joe, sue = history.lines(store)
+        _, bob, eve, joe, sue = history.log_lines(store)
         assert (bob.action, eve.action) == (Action.ASSIGN_ROLE, Action.UNASSIGN_ROLE)
         assert (joe.deferred, joe.options) == (("group:Caf\u00e9",), {"owed": "yes"})
         assert (sue.deferred, sue.reason) == ((), 'is not "owed" anything')
@@ -169,7 +169,7 @@ def test_a_migration_that_fails_changes_nothing(
         Store(first)
     monkeypatch.undo()
     with closing(Store(first)) as store:
-        assert len(list(history.lines(store))) == 1
+        assert len(list(history.log_lines(store))) == 1
 
 
 @pytest.mark.parametrize("read_only", [True, False])

@@ -128,7 +128,7 @@ def test_the_ledger_records_what_is_taken_away(make: Make, ledger: Ledger) -> No
     guests.offboard(guests.case.member)
     from guestlist.ledger import history
 
-    [line] = history.lines(ledger.store, history.Search())
+    [line] = history.log_lines(ledger.store, history.Search())
     assert (line.action, line.email, line.outcome) == ("remove", guests.case.member, "removed")
 
 

@@ -52,9 +52,9 @@ if TYPE_CHECKING:
     from guestlist.exchange.account import Budget as Budget
     from guestlist.ledger.answers import Answer as Answer
     from guestlist.ledger.ledger import Ledger as Ledger
-    from guestlist.ledger.line import LineState as LineState
-    from guestlist.ledger.line import LogEntry as LogEntry
-    from guestlist.ledger.line import LogLine as LogLine
+    from guestlist.ledger.log import LineState as LineState
+    from guestlist.ledger.log import LogEntry as LogEntry
+    from guestlist.ledger.log import LogLine as LogLine
     from guestlist.models import Access as Access
     from guestlist.models import AccountOffboarding as AccountOffboarding
     from guestlist.models import Basis as Basis
@@ -138,7 +138,7 @@ _HOMES = {
     "exchange.account": "Budget",
     "ledger": "Ledger",
     "ledger.answers": "Answer",
-    "ledger.line": "LineState LogEntry LogLine",
+    "ledger.log": "LineState LogEntry LogLine",
     "models": """Access AccountOffboarding Basis Grant Guest Identity Invitation InviteResult
         LimitUsage Member MemberState NewInvitation OffboardOutcome OffboardResult OnboardOutcome
         OnboardResult Outcome OwnAccess RemoveOutcome RemoveResult RevokeOutcome RevokeResult Role

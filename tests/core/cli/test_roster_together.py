@@ -12,7 +12,7 @@ from tests.core.cli.conftest import Cli, Run
 
 from guestlist.changes import ORDER, Action, Change
 from guestlist.ledger import orders, runs
-from guestlist.ledger.outcome import OrderOutcome
+from guestlist.ledger.order import OrderOutcome
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 from guestlist.roster import read_plan

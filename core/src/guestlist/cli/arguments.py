@@ -117,7 +117,7 @@ class Words:
 
 
 STATES = Words("guestlist.models:State", "state")
-ORDER_STATES = Words("guestlist.ledger.line:LineState", "state")
+ORDER_STATES = Words("guestlist.ledger.log:LineState", "state")
 FINDINGS = Words("guestlist.runs.findings:FindingKind", "kind")
 
 

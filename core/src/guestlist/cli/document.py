@@ -19,7 +19,7 @@ from guestlist.changes import Change
 from guestlist.cli.text import with_flags
 from guestlist.errors import GuestlistError
 from guestlist.exchange.redact import MASK
-from guestlist.ledger.line import LogLine
+from guestlist.ledger.log import LogLine
 from guestlist.models import (
     Access,
     Guest,

@@ -14,7 +14,7 @@ from guestlist.client import Guestlist
 from guestlist.config import FILE, VARIABLE, config_path
 from guestlist.errors import ConfigError
 from guestlist.exchange.clock import Clock
-from guestlist.ledger.opening import open_ledger
+from guestlist.ledger import open_ledger
 from guestlist.location import file_of, url_of
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from guestlist.cli.text import printable, spaced
 from guestlist.errors import missing_package_error
-from guestlist.ledger.line import LineState
+from guestlist.ledger.log import LineState
 from guestlist.models import (
     OffboardOutcome,
     OnboardOutcome,

@@ -22,7 +22,7 @@ from guestlist.config import Config, config_path, load_config, open_config, read
 from guestlist.errors import GuestlistError, UnknownAccount
 from guestlist.event import Event, EventName
 from guestlist.exchange.clock import Clock, SystemClock
-from guestlist.ledger.opening import open_ledger
+from guestlist.ledger import open_ledger
 from guestlist.location import LEDGER_FILE, ledger_url
 from guestlist.plugins import installed
 from guestlist.running_sandbox import sandbox_url

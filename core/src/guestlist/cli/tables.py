@@ -22,7 +22,7 @@ from guestlist.cli.formatting import RecordFormatter, basis_text, grant_path
 from guestlist.cli.printing import print_message
 from guestlist.cli.screen import Cell, Column, Screen, Text
 from guestlist.cli.text import printable, spaced, yes_or_no
-from guestlist.ledger.line import LineState, LogLine
+from guestlist.ledger.log import LineState, LogLine
 from guestlist.models import (
     Access,
     AccountOffboarding,

@@ -15,8 +15,7 @@ from guestlist.changes import Action
 from guestlist.console.site import Site
 from guestlist.console.words import ACTIONS, describe, outcome
 from guestlist.ledger import history
-from guestlist.ledger.export import write_csv
-from guestlist.ledger.line import LineState
+from guestlist.ledger.log import LineState, write_csv
 from guestlist.ledger.store import Store
 
 ROWS = 100
@@ -85,7 +84,7 @@ def _csv(store: Store, search: history.Search) -> Iterator[str]:
     """Yields the export in parts, so that memory does not grow with the ledger."""
     file: IO[str]
     with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as file:
-        write_csv(history.lines(store, search), file)
+        write_csv(history.log_lines(store, search), file)
         file.seek(0)
         while chunk := file.read(CHUNK_BYTES):
             yield chunk

@@ -32,7 +32,7 @@ from guestlist.console.words import (
     plain,
 )
 from guestlist.console.work import ExcludedPerson, Review, Step, read_person
-from guestlist.ledger.line import LineState, LogLine
+from guestlist.ledger.log import LineState, LogLine
 from guestlist.models import Guest, Identity, OffboardOutcome, Role
 from guestlist.provider import Provider
 

@@ -350,7 +350,7 @@ class PlanPages:
         run = runs.unfinished_run(ledger.store)
         if run is None:
             return None
-        left = sum(orders.unsettled_counts(ledger.store, run.id).values())
+        left = orders.unsettled_count(ledger.store, run.id)
         return Unfinished(run, left, is_at_work(ledger.store)) if left else None
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from guestlist.changes import Action
 from guestlist.errors import GuestlistError
 from guestlist.humanize import relative_time
-from guestlist.ledger.line import LineState, LogLine
+from guestlist.ledger.log import LineState, LogLine
 from guestlist.models import (
     AccountOffboarding,
     Basis,

@@ -25,7 +25,7 @@ from guestlist.console.people import People
 from guestlist.console.words import Failure, done_text, failure_of, offboarded_text, plain
 from guestlist.errors import GuestlistError
 from guestlist.exchange.clock import Stopped
-from guestlist.ledger.line import LineState
+from guestlist.ledger.log import LineState
 from guestlist.models import Access, Guest, Identity, OffboardOutcome, Result, State
 from guestlist.runs.progress import RunEvent
 from guestlist.runs.stop import Stop

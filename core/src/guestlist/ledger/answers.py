@@ -12,12 +12,11 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, exists, func, insert, select, text
 
 from guestlist.changes import ORDER, Action
+from guestlist.ledger.emails import LEAVES_OPEN
 from guestlist.ledger.schema import LockId, OrderState, entries, orders
 from guestlist.ledger.store import Store
-from guestlist.models import Guest, Outcome, State
+from guestlist.models import Guest, State
 
-OPEN = (Outcome.INVITED, Outcome.RESENT, Outcome.ALREADY_INVITED, Outcome.AWAITING_APPROVAL)
-"""Outcomes of an order that leave a person with an open invitation."""
 ENDS = frozenset({State.ACCEPTED, State.DECLINED, State.EXPIRED, State.REVOKED, State.GONE})
 """States in which an invitation is over."""
 
@@ -76,7 +75,7 @@ def waiting(store: Store, since: float) -> list[Waiting]:
     )
     query = (
         select(orders.c.id, orders.c.account, orders.c.email, orders.c.facts)
-        .where(orders.c.id.in_(last), orders.c.outcome.in_(OPEN), ~_answered)
+        .where(orders.c.id.in_(last), orders.c.outcome.in_(LEAVES_OPEN), ~_answered)
         .order_by(orders.c.id)
     )
     with store.reading() as connection:

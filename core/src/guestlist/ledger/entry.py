@@ -11,10 +11,9 @@ from guestlist.errors import GuestlistError, Unsupported
 from guestlist.exchange.clock import Clock
 from guestlist.exchange.recording import Preparation
 from guestlist.ledger import deferred_grants, orders
-from guestlist.ledger.order import Order
+from guestlist.ledger.order import Order, OrderOutcome
 from guestlist.ledger.orders import OrderTaken
 from guestlist.ledger.origin import NOBODY, Origin
-from guestlist.ledger.outcome import OrderOutcome
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
 

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
 from guestlist.address import email_key
 from guestlist.changes import Action, label
-from guestlist.ledger.line import LineState, LogEntry, LogLine
+from guestlist.ledger.log import LineState, LogEntry, LogLine
 from guestlist.ledger.order import ORIGIN
 from guestlist.ledger.schema import OrderState, entries, orders, runs
 from guestlist.ledger.store import Store
@@ -64,7 +64,7 @@ class Search:
 EVERYTHING = Search()
 
 
-def lines(store: Store, search: Search = EVERYTHING) -> Iterator[LogLine]:
+def log_lines(store: Store, search: Search = EVERYTHING) -> Iterator[LogLine]:
     """Yields the matching orders with their entries, in the order in which they were asked for.
 
     Raises:

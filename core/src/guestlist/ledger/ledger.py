@@ -18,9 +18,8 @@ from guestlist.exchange.rate_limiter import RateLimiter
 from guestlist.ledger import answers, deferred_grants, orders
 from guestlist.ledger.answers import Answer, Waiting
 from guestlist.ledger.entry import OrderEntry, SingleEntry
-from guestlist.ledger.order import Order
+from guestlist.ledger.order import Order, OrderOutcome
 from guestlist.ledger.origin import Origin
-from guestlist.ledger.outcome import OrderOutcome
 from guestlist.ledger.perform import FOUND, found_outcome
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.shared_rate_limiter import rate_limiter_for

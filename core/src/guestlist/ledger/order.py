@@ -31,7 +31,7 @@ COLUMNS = (
     orders.c.facts,
     orders.c.attempts,
     orders.c.intended,
-    orders.c.doubted,
+    orders.c.gave_up_at,
     orders.c.answered,
     orders.c.preparation,
     orders.c.state,
@@ -47,7 +47,8 @@ class Order:
 
     Attributes:
         intended: time at which the latest request was about to leave; None if nothing was sent.
-        doubted: time at which the sender stopped waiting for an answer; None if it may still wait.
+        gave_up_at: time at which the sender stopped waiting for an answer; None if it may still
+            wait.
         answered: whether the service reported success in an answer that does not show the record.
             Even if its lists do not show the record either, the order must not be sent again.
         preparation: the progress of an invitation of two requests; None if nothing was prepared.
@@ -59,7 +60,7 @@ class Order:
     change: Change
     attempts: int
     intended: float | None
-    doubted: float | None = None
+    gave_up_at: float | None = None
     answered: bool = False
     preparation: Preparation | None = None
     state: OrderState = OrderState.ASKED
@@ -97,6 +98,25 @@ class Order:
     def _open(self) -> tuple[Invitation, ...]:
         one = self.change.invitation
         return (one,) if one is not None and one.state in OPEN_STATES else ()
+
+
+@dataclass(frozen=True, slots=True)
+class OrderOutcome:
+    """The outcome of an order.
+
+    Attributes:
+        outcome: one word, such as `invited`.
+        email_sent: whether an email was sent; None if no email was due or if that is unknown.
+        detail: a warning or an error message.
+        deferred: deferred grants that begin with the outcome.
+        preparation: the progress of an invitation of two requests; None if nothing was prepared.
+    """
+
+    outcome: str
+    email_sent: bool | None = None
+    detail: str | None = None
+    deferred: tuple[Change, ...] = ()
+    preparation: Preparation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +160,7 @@ def row_of(
 
 def read(row: Any) -> Order:
     """Returns the order in a row of `COLUMNS`."""
-    id, run, account, key, email, action, facts, attempts, intended, doubted, *last = row
+    id, run, account, key, email, action, facts, attempts, intended, gave_up_at, *last = row
     answered, preparation, state = last
     fields = {"account": account, "key": key, "email": email, "action": action, **json.loads(facts)}
     change = Change.model_validate(fields)
@@ -150,7 +170,7 @@ def read(row: Any) -> Order:
         change,
         attempts,
         intended,
-        doubted,
+        gave_up_at,
         bool(answered),
         None if preparation is None else Preparation(preparation),
         OrderState(state),

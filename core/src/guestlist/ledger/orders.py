@@ -27,9 +27,18 @@ from guestlist.changes import ORDER, Action, Change
 from guestlist.errors import GuestlistError, OutcomeUnknown
 from guestlist.exchange.recording import Preparation
 from guestlist.ledger.deferred_grants import defer
-from guestlist.ledger.order import COLUMNS, Ended, Order, add_entry, origin_of, read, row_of
+from guestlist.ledger.emails import IS_RESOLVED
+from guestlist.ledger.order import (
+    COLUMNS,
+    Ended,
+    Order,
+    OrderOutcome,
+    add_entry,
+    origin_of,
+    read,
+    row_of,
+)
 from guestlist.ledger.origin import NOBODY, Origin
-from guestlist.ledger.outcome import OrderOutcome
 from guestlist.ledger.schema import (
     IS_OPEN,
     IS_PREPARED,
@@ -41,7 +50,6 @@ from guestlist.ledger.schema import (
     runs,
 )
 from guestlist.ledger.store import Store
-from guestlist.ledger.unresolved import IS_RESOLVED
 
 ASK = "It is not sent again by itself. Ask the person, or `guestlist status`."
 """Hint for an order whose outcome stays unknown."""
@@ -102,26 +110,32 @@ def email_was_sent_since(connection: Connection, change: Change, since: float) -
     return connection.execute(sent.limit(1)).first() is not None
 
 
+def _read_all(store: Store, wanted: Select[Any]) -> list[Order]:
+    """Returns the orders that a query of `COLUMNS` selects."""
+    with store.reading() as connection:
+        rows = connection.execute(wanted).all()
+    return [read(row) for row in rows]
+
+
 def last_unanswered(store: Store, account: str, key: str) -> Order | None:
     """Returns the last order to send a guest an email whose request got no answer, whose outcome
     stays unknown, or which was only prepared; None if there is none. One without an answer comes
     first."""
-    with store.reading() as connection:
-        row = connection.execute(
-            select(*COLUMNS)
-            .where(
-                orders.c.key == key,
-                orders.c.account == account,
-                or_(
-                    orders.c.state == OrderState.INTENDED,
-                    and_(or_(IS_UNKNOWN, orders.c.preparation.is_not(None)), ~IS_RESOLVED),
-                ),
-                orders.c.place.between(0, ORDER[Action.REPLACE]),
-            )
-            .order_by(orders.c.state != OrderState.INTENDED, orders.c.id.desc())
-            .limit(1)
-        ).first()
-    return None if row is None else read(row)
+    wanted = (
+        select(*COLUMNS)
+        .where(
+            orders.c.key == key,
+            orders.c.account == account,
+            or_(
+                orders.c.state == OrderState.INTENDED,
+                and_(or_(IS_UNKNOWN, orders.c.preparation.is_not(None)), ~IS_RESOLVED),
+            ),
+            orders.c.place.between(0, ORDER[Action.REPLACE]),
+        )
+        .order_by(orders.c.state != OrderState.INTENDED, orders.c.id.desc())
+        .limit(1)
+    )
+    return next(iter(_read_all(store, wanted)), None)
 
 
 ROLE_CHANGES = frozenset({Action.ASSIGN_ROLE, Action.SETTLE, Action.UNASSIGN_ROLE})
@@ -130,18 +144,17 @@ ROLE_CHANGES = frozenset({Action.ASSIGN_ROLE, Action.SETTLE, Action.UNASSIGN_ROL
 
 def unanswered_role_changes(store: Store, account: str, key: str) -> list[Order]:
     """Returns the changes of a guest's roles whose requests got no answer, newest first."""
-    with store.reading() as connection:
-        rows = connection.execute(
-            select(*COLUMNS)
-            .where(
-                orders.c.key == key,
-                orders.c.account == account,
-                orders.c.state == OrderState.INTENDED,
-                orders.c.place.in_([ORDER[action] for action in ROLE_CHANGES]),
-            )
-            .order_by(orders.c.id.desc())
-        ).all()
-    return [read(row) for row in rows]
+    return _read_all(
+        store,
+        select(*COLUMNS)
+        .where(
+            orders.c.key == key,
+            orders.c.account == account,
+            orders.c.state == OrderState.INTENDED,
+            orders.c.place.in_([ORDER[action] for action in ROLE_CHANGES]),
+        )
+        .order_by(orders.c.id.desc()),
+    )
 
 
 def next_rank(
@@ -168,9 +181,7 @@ def next_of_action(
         after: number of the last order that was read.
     """
     wanted = _asked(select(*COLUMNS), run, account, place, after, limit)
-    with store.reading() as connection:
-        rows = connection.execute(wanted).all()
-    return [read(row) for row in rows]
+    return _read_all(store, wanted)
 
 
 def next_of_any_action(store: Store, run: int, account: str, after: int, limit: int) -> list[Order]:
@@ -181,9 +192,7 @@ def next_of_any_action(store: Store, run: int, account: str, after: int, limit: 
         .order_by(orders.c.id)
         .limit(limit)
     )
-    with store.reading() as connection:
-        rows = connection.execute(wanted).all()
-    return [read(row) for row in rows]
+    return _read_all(store, wanted)
 
 
 def next_ids(store: Store, run: int, account: str, place: int, after: int, limit: int) -> list[int]:
@@ -219,18 +228,17 @@ def _open(state: OrderState, run: int | None, account: str) -> ColumnElement[boo
 
 def unsent_by_ids(store: Store, account: str, ids: Iterable[int]) -> list[Order]:
     """Returns the unsent orders with the given numbers, in order of execution."""
-    with store.reading() as connection:
-        rows = connection.execute(
-            select(*COLUMNS)
-            .where(
-                orders.c.id.in_(list(ids)),
-                orders.c.account == account,
-                orders.c.state == OrderState.ASKED,
-                _MAY_BEGIN,
-            )
-            .order_by(orders.c.place, orders.c.id)
-        ).all()
-    return [read(row) for row in rows]
+    return _read_all(
+        store,
+        select(*COLUMNS)
+        .where(
+            orders.c.id.in_(list(ids)),
+            orders.c.account == account,
+            orders.c.state == OrderState.ASKED,
+            _MAY_BEGIN,
+        )
+        .order_by(orders.c.place, orders.c.id),
+    )
 
 
 def unanswered_orders(
@@ -242,9 +250,7 @@ def unanswered_orders(
         where.append(orders.c.account == account)
     if run is not None:
         where.append(orders.c.run == run)
-    with store.reading() as connection:
-        rows = connection.execute(select(*COLUMNS).where(*where).order_by(orders.c.id)).all()
-    return [read(row) for row in rows]
+    return _read_all(store, select(*COLUMNS).where(*where).order_by(orders.c.id))
 
 
 def settled_since(store: Store, account: str, since: float) -> bool:
@@ -263,6 +269,11 @@ def unsettled_counts(store: Store, run: int) -> dict[str, int]:
             .group_by(orders.c.account)
         ).all()
     return {row.account: row[1] for row in rows}
+
+
+def unsettled_count(store: Store, run: int) -> int:
+    """Returns the number of unsettled orders of a run."""
+    return sum(unsettled_counts(store, run).values())
 
 
 def replacement_failed(store: Store, order: Order) -> bool:
@@ -356,7 +367,7 @@ _SENT = (
 _INTENDED = {
     "state": OrderState.INTENDED,
     "intended": bindparam("now"),
-    "doubted": None,
+    "gave_up_at": None,
     "answered": None,
     "preparation": bindparam("preparation", type_=SmallInteger),
 }
@@ -454,7 +465,7 @@ def mark_unanswered(
     """
     attempts = orders.c.attempts - (0 if counts else 1)
     updated = connection.execute(
-        update(orders).where(*_SENT).values(doubted=now, attempts=attempts),
+        update(orders).where(*_SENT).values(gave_up_at=now, attempts=attempts),
         {"this": id, "mark": mark},
     )
     if updated.rowcount:
@@ -505,7 +516,7 @@ def requeue(
         .values(
             state=OrderState.ASKED,
             intended=None,
-            doubted=None,
+            gave_up_at=None,
             attempts=attempts,
             preparation=preparation,
             facts=row_of(change, None, now)["facts"],

@@ -8,8 +8,7 @@ from guestlist.changes import Action, Change
 from guestlist.client import Guestlist, for_run
 from guestlist.errors import NotFound
 from guestlist.exchange.recording import Entry
-from guestlist.ledger.order import Order
-from guestlist.ledger.outcome import OrderOutcome
+from guestlist.ledger.order import Order, OrderOutcome
 from guestlist.models import (
     Guest,
     InviteResult,

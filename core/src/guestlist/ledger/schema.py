@@ -120,7 +120,7 @@ orders = Table(
     # time at which the latest request was about to leave; it also identifies the sender
     Column("intended", Double),
     # time at which the sender stopped waiting for an answer
-    Column("doubted", Double),
+    Column("doubted", Double, key="gave_up_at"),
     # whether the service reported success in an answer that does not show the record
     Column("answered", Boolean),
     # the progress of an invitation of two requests (`Preparation`); NULL if nothing was prepared

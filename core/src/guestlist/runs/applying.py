@@ -12,8 +12,8 @@ from guestlist.changes import SENDS_EMAIL, Change
 from guestlist.errors import Conflict, GuestlistError, InvalidArgument
 from guestlist.exchange.clock import Stopped
 from guestlist.ledger import orders, runs
+from guestlist.ledger.emails import unresolved
 from guestlist.ledger.lock import exclusive
-from guestlist.ledger.unresolved import unresolved
 from guestlist.roster import Plan, PlanFile, iter_outdated_changes, read_plan
 from guestlist.roster.staleness import iter_overdue_changes
 from guestlist.roster.summary import fingerprint
@@ -172,7 +172,7 @@ def apply(
                 raise
             result.interrupted = True
         if result.run is not None:
-            result.left = sum(orders.unsettled_counts(context.store, result.run).values())
+            result.left = orders.unsettled_count(context.store, result.run)
         return result
 
 
@@ -193,7 +193,7 @@ def _apply(
     if run is not None and saved is not None:
         _raise_if_changed(iter_overdue_changes(saved, context.client.clock.now()))
     if run is not None and options.confirm_resume is not None:
-        left = sum(orders.unsettled_counts(context.store, run).values())
+        left = orders.unsettled_count(context.store, run)
         if not options.confirm_resume(left):
             result.confirmed = False
             return
@@ -221,7 +221,7 @@ def _find_unfinished_run(context: Context, asked: str) -> int | None:
     run = runs.unfinished_run(context.store)
     if run is None or run.roster != asked:
         return None
-    context.emit(Resuming(run.id, sum(orders.unsettled_counts(context.store, run.id).values())))
+    context.emit(Resuming(run.id, orders.unsettled_count(context.store, run.id)))
     return run.id
 
 

@@ -12,8 +12,8 @@ from guestlist.address import read_email
 from guestlist.client import Guestlist
 from guestlist.config import Config, load_config
 from guestlist.errors import GuestlistError, UnknownAccount
+from guestlist.ledger import open_ledger
 from guestlist.ledger.ledger import Ledger
-from guestlist.ledger.opening import open_ledger
 from guestlist.ledger.store import Store
 from guestlist.location import url_of
 from guestlist.plugins import installed

@@ -29,11 +29,7 @@ def carry_out(context: Context, run: int) -> RunSummary:
     summary = _send(context, run)
     report_failures(context, summary)
     _report_recorded(context, run)
-    left = (
-        sum(orders.unsettled_counts(context.store, run).values())
-        if summary.interrupted
-        else summary.left
-    )
+    left = orders.unsettled_count(context.store, run) if summary.interrupted else summary.left
     context.emit(RunEnded(run, summary.tallies, left, summary.interrupted))
     if summary.interrupted:
         raise RunInterrupted

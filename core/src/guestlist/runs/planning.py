@@ -18,9 +18,7 @@ from guestlist.errors import (
     Unsupported,
 )
 from guestlist.ledger.deferred_grants import all_deferred
-from guestlist.ledger.emails_sent import EmailsPerPerson
-from guestlist.ledger.last_invited import last_invited
-from guestlist.ledger.unresolved import prepared, unresolved
+from guestlist.ledger.emails import EmailsPerPerson, last_invited, prepared, unresolved
 from guestlist.roster import Plan, PlanFile, make_plan
 from guestlist.roster.deferred_grants import DeferredGrant
 from guestlist.runs.context import Context, Selection, open_context

@@ -17,9 +17,8 @@ from guestlist.changes import SENDS_EMAIL, Action
 from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError, OutcomeUnknown, Unsupported
 from guestlist.ledger import orders
-from guestlist.ledger.order import Order
+from guestlist.ledger.order import Order, OrderOutcome
 from guestlist.ledger.orders import ASK
-from guestlist.ledger.outcome import OrderOutcome
 from guestlist.ledger.perform import found_outcome, withdrawn_outcome
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store

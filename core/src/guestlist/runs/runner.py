@@ -179,7 +179,7 @@ class Runner:
         """Returns whether a process may be waiting for an answer to an order of a run."""
         total = self._guests.budget.total
         return any(
-            order.run is not None and order.doubted is None and order.over(total, now) > now
+            order.run is not None and order.gave_up_at is None and order.over(total, now) > now
             for order in orders.unanswered_orders(self._store)
         )
 
@@ -201,7 +201,7 @@ class Runner:
         summary = self._work(work, requests, progress, left, resumed)
         self._begun.add(run)
         self._add_unconfigured(summary, left, CONFIGURE)
-        if not orders.unsettled_counts(self._store, run):
+        if not orders.unsettled_count(self._store, run):
             runs.end_run(self._store, run, self._guests.clock.now().timestamp())
         return summary
 

@@ -131,7 +131,7 @@ class UnresolvedRequests:
             order = self._rewound(store, sent, wall if is_over else wall + total + SKEW)
             entry = OrderEntry(store, order, self._clock)
             if order.is_prepared and order.run is None:
-                if order.doubted is not None or order.over(total, wall) <= wall:
+                if order.gave_up_at is not None or order.over(total, wall) <= wall:
                     self._incomplete(entry)
                 continue
             if order.change.action in REPEATABLE and order.run is None:
@@ -143,17 +143,17 @@ class UnresolvedRequests:
                 # Another machine may still wait for the answer. If so, a later call of this method
                 # puts the order back into the queue.
                 over = order.over(total, wall) <= wall
-                if alone or over or order.doubted is not None:
+                if alone or over or order.gave_up_at is not None:
                     entry.ask_again(order.change, INTERRUPTED, prepared=order.is_prepared)
                 continue
-            since = order.doubted
+            since = order.gave_up_at
             if since is None:
                 since = order.over(total, wall)
                 if alone and order.run is not None and wall < since:
                     since = wall
                     ended.append(order)
             # It counts as an attempt only if a process has recorded that no answer came.
-            self.add(entry, None, monotonic + since - wall, counts=order.doubted is not None)
+            self.add(entry, None, monotonic + since - wall, counts=order.gave_up_at is not None)
         if ended:
             store.write(lambda c: mark_all_unanswered(c, ended, wall, INTERRUPTED))
 
@@ -166,11 +166,11 @@ class UnresolvedRequests:
                 clock.
         """
         mark = order.intended
-        moment = mark if order.doubted is None else order.doubted
+        moment = mark if order.gave_up_at is None else order.gave_up_at
         if mark is None or moment is None or moment <= latest:
             return order
         store.write(lambda c: mark_unanswered(c, order.id, latest, mark, "the clock was set back"))
-        return replace(order, doubted=latest)
+        return replace(order, gave_up_at=latest)
 
     def look(self) -> ServiceTrouble | None:
         """Looks up the effects of all requests, and stores the outcomes that are certain.

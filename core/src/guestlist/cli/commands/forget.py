@@ -13,7 +13,7 @@ from guestlist.cli.text import comma_list, quantity
 from guestlist.config import config_path
 from guestlist.errors import LedgerError
 from guestlist.humanize import absolute_time
-from guestlist.ledger.line import LineState
+from guestlist.ledger.log import LineState
 
 if TYPE_CHECKING:
     from guestlist.ledger.store import Store

@@ -10,8 +10,7 @@ from guestlist.cli.parser import UsageError, resolve_timestamp
 from guestlist.cli.printing import print_message
 from guestlist.cli.session import Session
 from guestlist.cli.text import quantity
-from guestlist.ledger.export import write_csv, write_jsonl
-from guestlist.ledger.line import LineState, LogLine
+from guestlist.ledger.log import LineState, LogLine, write_csv, write_jsonl
 
 if TYPE_CHECKING:
     from guestlist.ledger.history import Search
@@ -45,7 +44,7 @@ def _lines(store: Store, search: Search, last: int | None) -> Iterator[LogLine]:
     from guestlist.ledger import history
 
     if last is None:
-        return history.lines(store, search)
+        return history.log_lines(store, search)
     return iter(history.latest(store, last, search))
 
 

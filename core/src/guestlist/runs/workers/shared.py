@@ -30,7 +30,7 @@ def count_unanswered(store: Store, account: str) -> int:
                     IS_OPEN,
                     orders.c.account == account,
                     orders.c.state == OrderState.INTENDED,
-                    orders.c.doubted.is_not(None),
+                    orders.c.gave_up_at.is_not(None),
                 )
             )
             or 0

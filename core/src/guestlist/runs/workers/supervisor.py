@@ -77,7 +77,7 @@ class Supervisor:
         lost = [
             order
             for order in orders.unanswered_orders(self._store, self._account)
-            if order.doubted is not None
+            if order.gave_up_at is not None
             or order.over(total, wall) <= wall
             or (order.intended or 0.0) > wall + SKEW  # the clock was set back
         ]
@@ -119,7 +119,7 @@ def enqueue_next_chunks(
         return
     waiting = orders.next_rank(store, run, account)
     unanswered = orders.next_rank(store, run, account, OrderState.INTENDED)
-    if waiting is None and unanswered is None and not orders.unsettled_counts(store, run):
+    if waiting is None and unanswered is None and not orders.unsettled_count(store, run):
         runs.end_run(store, run, now)
     if waiting is None or (unanswered is not None and unanswered < waiting):
         return
