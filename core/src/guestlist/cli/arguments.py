@@ -603,7 +603,7 @@ def _forget(parser: Parser) -> None:
     parser.add_argument(
         "--force",
         action="store_true",
-        help="also if the outcome of one of their orders is unresolved",
+        help="delete even orders whose outcome is unresolved",
     )
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
     ledger_option(parser)

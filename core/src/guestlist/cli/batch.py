@@ -169,8 +169,8 @@ class _Batch:
 
 
 def _queues(tasks: Sequence[Task], changes: bool) -> list[list[Task]]:
-    """Groups the tasks into queues: changes to one account run one after another, reads all at
-    once."""
+    """Groups the tasks into queues. The changes to one account share a queue, so that they run one
+    after another. Each read has its own queue."""
     if not changes:
         return [[task] for task in tasks]
     queues: dict[str, list[Task]] = {}

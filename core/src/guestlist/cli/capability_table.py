@@ -29,7 +29,7 @@ RESEND_SUBSTITUTE = {"invite", "revoke"}
 
 
 def capability_table(row: ProviderRow) -> list[tuple[str, Cell]]:
-    """Returns what a provider supports: the name of each capability, and a cell."""
+    """Returns a row for each capability of a provider: its name, and the cell for its value."""
     operations = set(row.operations)
     return [
         *((command, _support(command, needed, operations)) for command, needed in COMMANDS.items()),
@@ -47,7 +47,7 @@ def capability_table(row: ProviderRow) -> list[tuple[str, Cell]]:
 
 
 def members_have(row: ProviderRow) -> str:
-    """Returns by what a member is recognized."""
+    """Returns the field by which a member is recognized."""
     return "addresses" if row.members_show_emails else "logins"
 
 

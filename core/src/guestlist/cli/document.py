@@ -181,8 +181,8 @@ class ProviderRow(Row):
     sandbox: bool
     """Whether the provider has a local imitation of the service."""
     judges: tuple[str, ...] = ()
-    """What the provider is tested against that its authors did not write: a real server, an
-    official SDK, or an official description of the API."""
+    """References by other authors that the provider is tested against: a real server, an official
+    SDK, or an official description of the API."""
     substitutes: dict[str, str]
     """For each unsupported operation, what to do instead."""
     options: tuple[str, ...]

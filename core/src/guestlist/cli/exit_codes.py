@@ -20,7 +20,7 @@ CHANGES = 2
 UNKNOWN = 3
 TIMED_OUT = 4
 FOUND = 5
-"""`audit --fail-on` found what it should fail on."""
+"""`audit` has a finding of a kind that `--fail-on` names."""
 BUG = 70
 HANGUP = 129
 INTERRUPTED = 130

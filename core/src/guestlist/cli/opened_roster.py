@@ -60,7 +60,7 @@ def open_roster(
     config = session.config(roster.toml, starts_sandbox=True)
     location = session.arguments.ledger
     if location is None and session.arguments.sandbox:
-        # this process ends the sandbox and deletes its data
+        # the sandbox and its data end with this process
         location = str(session.temporary_folder() / "guestlist.db")
     create = create or location is None
     url = url_of(location) if location else roster.ledger.url

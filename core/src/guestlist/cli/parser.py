@@ -24,11 +24,11 @@ DEFAULT_SANDBOX = "http://127.0.0.1:8030"
 """The URL of the mailbox of `guestlist sandbox` by default."""
 
 MAX_HELP_COLUMNS = 100
-"""The widest that help texts are printed."""
+"""Maximum width of a help text, in columns."""
 
 
 MAX_LISTED_CHOICES = 8
-"""The most choices that an error lists if no similar word is found."""
+"""Maximum number of choices that an error lists if no similar word is found."""
 
 REWORDED_ERRORS = (
     (r"^the following arguments are required: (.*)$", r"\1 is missing"),
@@ -152,7 +152,7 @@ def _options_in(words: Sequence[str]) -> Iterator[str]:
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:
-    import difflib  # only when something is wrong
+    import difflib  # imported here, because only errors need it
 
     near = difflib.get_close_matches(word, known, 1)
     return f"; did you mean {near[0]!r}?" if near else ""
@@ -162,8 +162,8 @@ def add_global_options(parser: argparse.ArgumentParser, *, again: bool = False) 
     """Adds the options that every command has.
 
     Args:
-        again: whether the parser is that of a command. Its defaults must not override options that
-            were given before the command.
+        again: whether the parser belongs to a command. Then its defaults must not override options
+            that were given before the command.
     """
     group = parser.add_argument_group("options for every command") if again else parser
     facts: dict[str, Any] = {"default": argparse.SUPPRESS} if again else {}
@@ -181,7 +181,7 @@ def add_global_options(parser: argparse.ArgumentParser, *, again: bool = False) 
         type=web_address,
         nargs="?",
         const=DEFAULT_SANDBOX,
-        help=f"talk to a running sandbox (URL: {DEFAULT_SANDBOX}); `apply` does not ask there",
+        help=f"use a running sandbox (URL: {DEFAULT_SANDBOX}); `apply` then does not ask",
         **facts,
     )
     group.add_argument(
@@ -286,9 +286,9 @@ def resolve_timestamp(value: date | timedelta, now: datetime, *, end: bool = Fal
 
 
 def with_default_sandbox(argv: Sequence[str]) -> list[str]:
-    """Returns the arguments with the default URL added to a `--sandbox` that has no URL. Only a
-    word that looks like a server's address counts as its URL, so that a command or an email address
-    may follow."""
+    """Returns the arguments. Adds the default URL after a `--sandbox` that has no URL. Only a word
+    that looks like a server's address counts as its URL, so that a command or an email address may
+    follow."""
     words: list[str] = []
     rest = list(argv)
     while rest:
@@ -306,7 +306,7 @@ class MainParser(Parser):
 
     Args:
         groups: the commands by group: name, summary, and the function that adds the arguments.
-        only: words among which the command is. Only those commands get a parser; None for all.
+        only: words of the command line. Only commands among them get a parser; None for all.
     """
 
     def __init__(

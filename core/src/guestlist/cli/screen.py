@@ -82,8 +82,8 @@ class Column:
     Attributes:
         whole: the column is not wrapped as long as the table fits.
         cut: a cell that does not fit is cut instead of wrapped.
-        yields: the column is wrapped, down to `ENOUGH` characters, before another column is
-            omitted.
+        yields: the column is wrapped, down to `READABLE_COLUMNS` characters, before another column
+            is omitted.
         spare: rank in which columns are omitted if the table is too wide, the highest first; 0 for
             never.
     """

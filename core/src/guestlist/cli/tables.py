@@ -131,7 +131,8 @@ class Tables:
             self._remark(row)
 
     def _remark(self, row: Guest) -> None:
-        """Prints what the columns do not show: other open invitations, and doubts."""
+        """Prints facts that have no column: other open invitations, and why the state is
+        uncertain."""
         counting = None if row.state is State.ACCEPTED else row.invitation
         others = [one for one in row.invitations if one != counting]
         for one in others:
@@ -405,8 +406,8 @@ class Tables:
         )
 
     def providers(self, rows: Sequence[ProviderRow]) -> None:
-        """Prints a row for each provider. If the screen is too narrow, what each is tested against
-        is a table of its own."""
+        """Prints a row for each provider. If the screen is too narrow, prints the column about the
+        tests as a second table."""
         columns: list[tuple[Column, Callable[[ProviderRow], Cell]]] = [
             (Column("Provider", whole=True), lambda row: row.name),
             (Column("Service", whole=True), lambda row: row.title),

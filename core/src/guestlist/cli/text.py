@@ -43,7 +43,7 @@ def quantity(number: int, noun: str) -> str:
 
 
 def yes_or_no(value: bool | None, yes: str = "yes", no: str = "no", unknown: str = "?") -> str:
-    """Returns the text for a fact, which is None if it is unknown."""
+    """Returns one of three texts: for True, for False, or for None, which means unknown."""
     return unknown if value is None else yes if value else no
 
 

@@ -1,4 +1,4 @@
-"""`audit`: shows what should not be so in the accounts."""
+"""`audit`: shows findings in the accounts, such as members who are not in the roster."""
 
 from __future__ import annotations
 

@@ -29,17 +29,17 @@ if TYPE_CHECKING:
     from guestlist.ledger.ledger import Ledger
 
 LAST_RECORDS_SECONDS = 0.8
-"""How long requests to services may still take once the console answers no more."""
+"""How long requests to services may still take after the console has stopped."""
 MANAGED = 3
 """Accounts of the sandbox that its roster names."""
 
 
 @dataclass
 class Opened:
-    """What the console works with.
+    """The client, the ledger and the roster that the console uses.
 
     Attributes:
-        stop: ends the waits of the client.
+        stop: the signal that ends the client's waits.
         mailbox: the address of the sandbox's mailbox; empty for real accounts.
     """
 
@@ -64,7 +64,7 @@ def run_console(session: Session) -> None:
         raise missing_package_error("`console`", error, "console") from None
     given = session.arguments
     others = set(threading.enumerate())
-    _ = session.screen  # raises now if rich is missing
+    _ = session.screen  # read early, so that a missing rich is reported before anything starts
     with ExitStack() as closing:
         closing.callback(setattr, threading, "excepthook", threading.excepthook)
         opened = _open(session, closing)
@@ -88,7 +88,8 @@ def run_console(session: Session) -> None:
                 webbrowser.open(link)
 
         serve(console, given.port, on_ready=ready, on_stop=opened.stop)
-        # A thread that still waits for a service finds everything closed, which is no bug.
+        # A thread that still waits for a service will raise an error, because its client is closed.
+        # That is expected, and must not be printed.
         threading.excepthook = _ignore
     session.printed = True
     session.close()
@@ -101,7 +102,7 @@ def _ignore(_: threading.ExceptHookArgs) -> None:
 
 def _leave_hanging_threads(others: set[threading.Thread]) -> None:
     """Ends the process if a thread waits for a service that does not answer. Python would wait for
-    the thread. The ledger has its request, so that the next call looks up what became of it.
+    the thread. The ledger has recorded its request, so the next call looks up the outcome.
 
     Args:
         others: threads that do not belong to the console.

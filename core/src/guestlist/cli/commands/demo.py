@@ -22,7 +22,8 @@ def run_demo(session: Session) -> None:
     given = session.arguments
     if given.sandbox or given.config:
         raise UsageError(
-            "`demo` always starts its own sandbox", hint="Leave out --sandbox and --config."
+            "`demo` starts its own sandbox, and ignores existing accounts",
+            hint="Leave out --sandbox and --config.",
         )
     needed = [f"guestlist-{name}" for name in ACCOUNTS]
     missing = [f"guestlist-{name}" for name in ACCOUNTS if name not in installed().names]

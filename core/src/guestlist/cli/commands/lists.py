@@ -1,4 +1,4 @@
-"""The commands that list what accounts hold, and the accounts themselves."""
+"""The commands that list invitations, members, roles and accounts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run_roles(session: Session) -> None:
     accounts = session.accounts(every=True)
     providers = session.guests.accounts
     having = [name for name in accounts if kind in (None, *providers[name].role_kinds)]
-    # If no account has this kind, all are read: the error of each names the kinds that it has.
+    # If no account has this kind, read all of them: the error for each account lists its kinds.
     run_each(session, tasks_of(having or accounts), roles, changes=False)
 
 

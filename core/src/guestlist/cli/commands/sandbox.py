@@ -39,13 +39,13 @@ def run_sandbox(session: Session) -> None:
     given = session.arguments
     if given.sandbox or given.config:
         raise UsageError(
-            "`sandbox` always starts a new sandbox",
+            "`sandbox` starts a new sandbox, and ignores existing accounts",
             hint="Leave out --sandbox and --config.",
         )
     kinds = service_classes()
     if not kinds:
         raise SandboxMistake(
-            "no installed provider brings a sandbox",
+            "no installed provider has a sandbox",
             hint="Install one, for example: pip install guestlist-vultr",
         )
     if given.list:
@@ -54,7 +54,7 @@ def run_sandbox(session: Session) -> None:
     names = [kind.name for kind in kinds]
     from guestlist.sandbox.server import Sandbox
 
-    _ = session.screen  # raises now if rich is missing
+    _ = session.screen  # read early, so that a missing rich is reported before anything starts
     if given.write and Path(given.write).exists():
         raise file_exists_error(Path(given.write))
     sandbox = Sandbox(
