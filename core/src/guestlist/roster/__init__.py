@@ -1,4 +1,5 @@
-"""The roster: which people belong to which accounts, and the plan that makes it so.
+"""The roster, which states who belongs to which accounts, and plans that make the services match
+it.
 
 Names are loaded on first use, so that reading a roster file does not import the client.
 """

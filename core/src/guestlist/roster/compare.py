@@ -124,7 +124,7 @@ class MayDiffer:
         if _quick_notes(account, desired, facts) is not None:
             return False
         found = _full_comparison(account, desired, facts)
-        recorded = (Action.WITHDRAW, Action.DEFER)  # these send no request
+        recorded = (Action.WITHDRAW, Action.DEFER)  # actions that send no request
         return any(isinstance(one, Change) and one.action not in recorded for one in found)
 
 
@@ -175,7 +175,7 @@ class LostPeople:
     def candidates(self, invitation: Invitation) -> list[Member]:
         """Returns the members who could have accepted an invitation to another address."""
         same = [one for one in self.members if is_same_user(one, invitation)]
-        dated = invitation.email in self.vanished  # then nothing else speaks for a member
+        dated = invitation.email in self.vanished  # then the date of joining is the only evidence
         return same or [
             one
             for one in self.members
@@ -195,7 +195,8 @@ class LostPeople:
 
 
 def _find_lost_people(store: PlanStore, accounts: Sequence[AccountComparison | None]) -> None:
-    """Finds the people of the roster of whom it is unknown which member they are."""
+    """Finds the people of the roster who may be members under a name that the roster does not
+    give."""
     for number, account in enumerate(accounts):
         if account is None:
             continue
@@ -212,8 +213,9 @@ def _find_lost_people(store: PlanStore, accounts: Sequence[AccountComparison | N
 def _find_vanished_invitations(
     store: PlanStore, accounts: Sequence[AccountComparison | None], last_invited: LastInvited
 ) -> None:
-    """Finds the people of the roster whose invitation the service has forgotten, if a member has
-    joined since who is not in the roster and was not invited under that member's own address."""
+    """Finds the people of the roster whose invitation the service no longer shows. Does so only if
+    an unknown member has joined since the invitation: one who is not in the roster, and whose
+    address was not invited."""
     for number, account in enumerate(accounts):
         if account is None:
             continue
@@ -299,8 +301,9 @@ def _person_changes(
 
 
 def without_prepared(facts: Sequence[Fact]) -> Sequence[Fact]:
-    """Returns the facts about a person without an open invitation that proves no email, if the
-    roster or a saved plan wants the person. Otherwise the invitation is withdrawn like any other.
+    """Returns the facts about a person. Leaves out an open invitation whose email may not have been
+    sent, if the roster or a saved plan wants the person, so that the person is invited again.
+    Otherwise keeps it, so that it is withdrawn like any other.
     """
     kinds = {fact.kind for fact in facts}
     if Kind.PREPARED not in kinds or not kinds & {Kind.WANTED, Kind.BASIS}:
@@ -445,7 +448,7 @@ def _full_comparison(
     )
     withdrawn = [(grant, reason) for grant, reason in why.items() if reason]
     instead = replacement_grants(account.rules, entry, found.guest) if withdrawn else ()
-    if found.guest.state in OPEN_STATES:  # the withdrawal records the replacement
+    if found.guest.state in OPEN_STATES:  # withdrawing the old grants also records the new ones
         recorded = {account.resolver.role_id(role) for role in instead}
         entry = replace(entry, deferred={*entry.deferred, *(one for one in recorded if one)})
     for grant, reason in withdrawn:

@@ -78,7 +78,7 @@ def withdrawal_reason(
         desired: the resolved roster entries of the person; None if the roster does not want the
             person in the account today.
         role_id: returns the kind and id of a role, or None if the account has no such role.
-        taken_out: whether a plan removes people who are not in the roster.
+        taken_out: whether the plan removes people who are not in the roster.
     """
     if desired is not None:
         if desired.problems:
@@ -153,7 +153,8 @@ class GrantReviewer:
 
 
 def desired_brief(facts: Sequence[Fact]) -> str | None:
-    """Returns the brief of the access that the roster wants for a person today, or None."""
+    """Returns the access that the roster wants for a person today, as the JSON of `Fact.brief`.
+    None if the roster does not want the person today."""
     entries = [fact for fact in facts if fact.kind == Kind.WANTED]
     if not entries:
         return None

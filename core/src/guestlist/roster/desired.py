@@ -138,7 +138,7 @@ def _as_json(
 
 
 def merged_brief(entries: Sequence[Fact]) -> str:
-    """Merges the briefs of several entries about the same person into one."""
+    """Merges several roster entries about one person. Returns the JSON of `Fact.brief`."""
     parts = (json.loads(entry.brief) for entry in entries)
     return _as_json(
         *reduce(

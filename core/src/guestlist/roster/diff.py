@@ -104,8 +104,8 @@ class Entry:
         deferred: kind and id of each role whose grant was deferred by an earlier invitation.
         ended: the last day of the membership, if it is over.
         until: the next moment at which the requirements change; None for never.
-        may_be: whether the person may be one of the roster under another address or with an unknown
-            login, although the roster does not name them.
+        may_be: whether a person whom the roster does not name may be in it under another address,
+            or with an unknown login.
     """
 
     key: str

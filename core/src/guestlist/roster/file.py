@@ -159,8 +159,8 @@ class Roster:
             yield from table.wanted()
 
     def identities(self) -> Iterator[Identity]:
-        """Yields the names of each person who has other addresses or logins. A person with several
-        entries is yielded several times.
+        """Yields the identity of each person for whom the roster gives other addresses or logins. A
+        person with several entries is yielded several times.
 
         Raises:
             ConfigError: as for `wanted`.
@@ -359,7 +359,8 @@ class _File:
         return None
 
     def add_problems(self, wrong: Iterable[ConfigError], *inside: str | int) -> bool:
-        """Adds errors inside a place to the problems. Returns whether there were any."""
+        """Adds errors about one part of the file to the problems. Returns whether there were
+        any."""
         number = len(self._problems.found)
         for error in wrong:
             self._problems.add(self.toml.located(error.within("", *inside)))

@@ -119,20 +119,20 @@ def _day_of(day: date) -> date:
 def check_identity(
     emails: int, also: Sequence[str], logins: Mapping[str, str], found: Memberships
 ) -> None:
-    """Checks that each entry says who the person is.
+    """Checks that the addresses and logins of an entry identify its people.
 
     Args:
         emails: the number of addresses.
-        found: the memberships of the person.
+        found: the memberships that the entry gives.
 
     Raises:
-        ConfigError: several people share other addresses or logins, or an account has neither an
-            address nor a login.
+        ConfigError: several people would share the addresses in `also` or the logins, or a person
+            has neither an address nor a login for one of the accounts.
     """
     if emails > 1 and (also or logins):
         raise ConfigError(
             "several people cannot have the same other addresses or logins",
-            hint="Write a table for each person.",
+            hint="List each person separately.",
         )
     lacking = [account for account in found if account not in logins]
     if not emails and lacking:

@@ -126,13 +126,13 @@ def make_plan(
         allow_empty: accept a roster without people. Otherwise that is an error, because a truncated
             file looks the same.
         deferred: deferred grants. A grant that the roster does not want is withdrawn, also in
-            accounts that the roster does not mention (`roster.deferred_grants.unwanted`).
+            accounts that the roster does not mention.
         unresolved: earlier emails with an unknown outcome. These people get no further email.
         prepared: the accounts and keys of people who may have an open invitation without an email.
             They are invited if the roster wants them.
         last_invited: returns when people were invited. If such a person is neither invited nor a
             member any more, members who joined since may be that person.
-        retry_unknown: send a further email to these people.
+        retry_unknown: send a further email to the people of `unresolved`.
         emails_sent: returns the number of emails that were sent within `limits.period` to the
             person with a key.
         place_of: returns where the roster names a role, for messages (`Roster.place_of`).
@@ -239,10 +239,10 @@ def _grant_facts(deferred: Iterable[DeferredGrant], numbers: Mapping[str, int]) 
 
 
 def check_aliases(store: PlanStore) -> None:
-    """Checks that no other address or login belongs to two people.
+    """Checks that no two people have the same address in `also`, or the same login.
 
     Raises:
-        ConfigError: one does.
+        ConfigError: two people do.
     """
     for fact, other, place in store.learn_aliases():
         name = fact.body or fact.brief

@@ -146,7 +146,7 @@ class _Person(NamedTuple):
 
 @dataclass
 class _Names:
-    """What a roster says about who a person is.
+    """The addresses and logins that a roster gives for a person.
 
     Attributes:
         email: the address.
@@ -161,7 +161,7 @@ class _Names:
 
 @dataclass
 class _Remainder:
-    """The parts of a roster file that stay, and the days and names of its people.
+    """The parts of a roster file that `pull` keeps, and the days and names of its people.
 
     Attributes:
         accounts: names of the accounts.

@@ -291,7 +291,7 @@ class _Reader:
         body = next(fact.body for fact in facts if fact.kind == Kind.INVITATION)
         summary = Invitation.model_validate_json(body)
         found = self._guests.call(type(self._provider).find_invitation, summary.who)
-        if found is None:  # The invitation was revoked after the list was read.
+        if found is None:  # The invitation has ended since the list was read.
             gone = {"state": State.UNKNOWN, "basis": Basis.INFERRED}
             found = summary.model_copy(update=gone)
         else:
@@ -353,19 +353,21 @@ def _invitation_brief(one: Invitation, options: dict[str, Any] | None) -> str:
 
 @lru_cache(4096)
 def invitation_from(brief: str) -> InvitationBrief:
-    """Parses the brief of an invitation."""
+    """Parses the JSON of `Fact.brief` for an invitation."""
     state, offered, options = json.loads(brief)
     return InvitationBrief(State(state), frozenset(map(tuple, offered)), options)
 
 
 def roles_brief(roles: Iterable[Role] | None) -> str:
-    """Returns the brief of a member: the roles, or `null` if the record lacks them."""
+    """Returns the JSON of `Fact.brief` for a member: the roles, or `null` if the record lacks
+    them."""
     return "null" if roles is None else json.dumps(sorted(ids_of(roles)), separators=(",", ":"))
 
 
 @lru_cache(4096)
 def roles_from(brief: str) -> frozenset[tuple[str, str]] | None:
-    """Parses the brief of a member. Returns kind and id of each role; None if unknown."""
+    """Parses the JSON of `Fact.brief` for a member. Returns kind and id of each role; None if
+    unknown."""
     roles = json.loads(brief)
     return None if roles is None else frozenset(map(tuple, roles))
 
@@ -420,7 +422,7 @@ def person_state(
         candidates: returns the members who could have accepted an invitation under another address.
     """
     invitations, members, held = list[tuple[Invitation, str]](), list[Member](), None
-    outdated = any(fact.kind == Kind.COMPLETE for fact in facts)  # then summaries are ignored
+    outdated = any(fact.kind == Kind.COMPLETE for fact in facts)  # if so, summaries are ignored
     for fact in facts:
         if fact.kind == Kind.COMPLETE or (fact.kind == Kind.INVITATION and not outdated):
             invitations.append((Invitation.model_validate_json(fact.body), fact.brief))

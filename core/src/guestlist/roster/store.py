@@ -41,8 +41,8 @@ class Kind(IntEnum):
     UNRESOLVED = 9
     """An earlier email to the person whose outcome is unknown."""
     ALIAS = 10
-    """Another key of the person: of another address, or of a login. It is in `brief`, the login as
-    typed in `body`."""
+    """Another key of the person, made from another address or a login. The key is in `brief`. A
+    login as typed is in `body`."""
     PREPARED = 11
     """An earlier attempt may have created an open invitation of the person without an email."""
 
@@ -157,7 +157,8 @@ class PlanStore:
         return names[0]
 
     def keys_of(self, name: str) -> list[str]:
-        """Returns the keys of the people in the roster who have an alias, in any account."""
+        """Returns the keys of the people in the roster for whom `name` is an alias in any
+        account."""
         return [key for (key,) in self._read("SELECT DISTINCT key FROM alias WHERE name = ?", name)]
 
     def people(self, key: str | None = None) -> Iterator[list[Fact]]:

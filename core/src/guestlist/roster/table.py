@@ -267,7 +267,8 @@ def _encoding(path: Path, start: bytes) -> str:
 
 
 def _undecodable(path: Path) -> int:
-    """Returns the number of the first line that is not UTF-8, or 1 if the file was corrected."""
+    """Returns the number of the first line that is not UTF-8. Returns 1 if the file has been
+    corrected since."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
@@ -290,7 +291,7 @@ def _heading(path: Path, text: IO[str], wanted: Columns) -> Heading:
             next(text)
         try:
             titles = next(csv.reader(text, delimiter=separator, strict=True), [])
-        except csv.Error as error:  # also if this is the wrong separator
+        except csv.Error as error:  # raised also for a wrong separator
             problem = f"the heading is not valid CSV: {error}"
         else:
             titles = [title.strip() for title in titles]
