@@ -432,7 +432,7 @@ def reason_of_pause(error: GuestlistError) -> str:
 
 @dataclass
 class Call:
-    """One call of a verb on one account, with its budget and the part of it that is used.
+    """One call of a verb on one account, with its budget and how much of it is used.
 
     Attributes:
         strategy: supplies facts from before the call, and records the call.
@@ -519,7 +519,7 @@ class Call:
 
     @property
     def grace(self) -> float:
-        """The grace period in seconds; see `grace`."""
+        """The grace period in seconds; see the function `grace`."""
         return grace(self.provider, self.budget)
 
     def about(self, error: GuestlistError) -> GuestlistError:

@@ -1,4 +1,4 @@
-"""Time, as the exchange sees it: two readings and a way to let it pass."""
+"""The time source of a client: the current time, a monotonic time, and waiting."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Stopped(BaseException):
     """Raised by a clock that ends a wait early.
 
     Attributes:
-        sent: whether a request that changes something may have been sent before. If not, its record
-            in the ledger is void.
+        sent: whether a request that changes something may have been sent before. If not, the
+            request never left, and its record in the ledger can be canceled.
     """
 
     sent = True
@@ -46,7 +46,7 @@ class Stopped(BaseException):
 
 def _monotonic() -> float:
     """Returns `time.monotonic()`, even if a library such as freezegun has replaced it."""
-    if sys.platform == "win32":  # has no clock_gettime
+    if sys.platform == "win32":  # Windows has no clock_gettime
         return time.monotonic()
     return time.clock_gettime(time.CLOCK_MONOTONIC)
 

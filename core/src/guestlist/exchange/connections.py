@@ -36,7 +36,8 @@ class Connection(Generic[T]):
 
 
 class Connections(Generic[T]):
-    """Lends connections and keeps the idle ones. The caller closes those that it gets for that.
+    """Lends connections, and keeps the idle ones for later requests. Never closes one itself: its
+    methods return the connections that the caller must close.
 
     Args:
         make: creates a transport. It is called once immediately, so that errors show early.

@@ -162,7 +162,7 @@ class Driver:
                 if error is not None:
                     raise error
                 results[number] = result
-        finally:  # also after Ctrl-C
+        finally:  # Ctrl-C stops the threads, too
             stopped.set()
         return [results[number] for number in range(len(runs))]
 
@@ -180,7 +180,7 @@ class AsyncDriver:
     """Runs steps for an async client. Any number of tasks may use one."""
 
     def __init__(self, wire: AsyncWire, clock: Clock) -> None:
-        importlib.import_module("anyio")  # early: else it delays the first call
+        importlib.import_module("anyio")  # imported early, so that the first call is not delayed
         self._wire = wire
         self._clock = clock
         self._locks: _Locks[anyio.Semaphore] = _Locks(_anyio_semaphore)

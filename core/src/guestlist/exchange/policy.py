@@ -419,8 +419,9 @@ def _prepare(call: Call, request: Request) -> Steps[Outgoing]:
     written = account.clock.monotonic()
     missed = [turn.limiter for turn in turns if turn.limiter.missed(written - turn.moment)]
     if missed:
-        # Only once: a machine that misses every moment would never send anything. A moment that was
-        # not missed is kept: under a daily limit, another one would be minutes away.
+        # Waits again only once, because a slow machine might miss every moment and never send
+        # anything. Waits only for the limits whose moment was missed: under a daily limit, the next
+        # moment could be minutes away.
         yield from _wait_for_limits(call, request, missed)
         if account.clock.monotonic() - written > INTENT_MAX_AGE_SECONDS:
             # Another process may have treated the first intent as stale.
@@ -460,7 +461,8 @@ def _wait_for_limits(
         turns: list[_Turn] = []
         for limiter in limiters:
             turns += ((yield from _reserve_turn(call, request, limiter)),)
-        # Reserved before the last wait. Void if another request was refused during that wait.
+        # The moments reserved before the last wait are invalid if another request was refused
+        # during that wait.
         earlier = turns[:-1]
         for turn in earlier:
             if turn.limiter.shared:
@@ -532,7 +534,7 @@ def _out_of_budget(
     else:
         error = errors.RateLimited(
             f"the rate limit allows the next request in {in_time_units(delay)}, and the call"
-            " ends before",
+            " ends earlier",
             hint="Give the call a larger budget, or make fewer calls at a time.",
             retry_after=delay,
         )

@@ -49,7 +49,7 @@ class Reservation(NamedTuple):
     Attributes:
         delay: seconds until the moment.
         pauses: `RateLimiter.pauses` when it was reserved. If the number has changed since, the
-            reservation is void.
+            reservation is invalid.
     """
 
     delay: float
@@ -77,7 +77,7 @@ class RateLimiter:
 
     Attributes:
         pauses: number of pauses that the service has asked for. Each pause makes the unused
-            reservations void: their callers reserve again.
+            reservations invalid: their callers reserve again.
         shared: whether the state is in a ledger that several processes share. If so, `reserve`
             blocks.
         pause_ends: monotonic time in seconds at which the latest pause ends.
@@ -285,7 +285,8 @@ class _LimitWindow:
         return sum(now - self._per < moment <= now for moment in self._taken)
 
     def take(self, moment: float) -> None:
-        """Counts a request that will leave at a moment, which is not before that of any other.
+        """Counts a request that will leave at `moment`. No request with a later moment may have
+        been counted before.
 
         A burst begins only if the window has room for it and for all late requests.
         """

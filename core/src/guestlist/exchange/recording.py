@@ -1,4 +1,4 @@
-"""What differs between single calls and calls inside a run: the past, the record, the unknown.
+"""Interfaces for the differences between single calls and calls inside a run.
 
 A `Strategy` answers three questions for one call: what is known from before it, where its requests
 and its result are recorded, and what to do if an outcome stays unknown. There is one for a client
@@ -138,14 +138,14 @@ class EarlierCall(Protocol):
 
     @property
     def preparation(self) -> Preparation | None:
-        """How far the call's invitation is; None if it has prepared nothing."""
+        """The progress of the call's invitation; None if it has prepared nothing."""
 
     @property
     def must_be_settled(self) -> bool:
         """Whether a new call about the guest must always find out the outcome of this call first.
 
-        If not, it need not if it sends nothing, or if the service itself refuses a second
-        invitation.
+        If False, the new call may skip that if it sends nothing, or if the service itself refuses a
+        second invitation.
         """
 
     @property
@@ -193,9 +193,8 @@ class Journal(Recorder, Protocol):
         outcome stays unknown; else None.
 
         Args:
-            role: look for a change of the guest's roles instead, which got no answer and may undo
+            role: instead, look for a change of the guest's roles that got no answer and may undo
                 the change of this role.
-            give: whether the role is given, and not taken.
         """
 
     def deferred_roles(self, account: str, keys: Collection[str]) -> list[str]:
@@ -242,9 +241,9 @@ class Strategy:
         none.
 
         Args:
-            role: the role that the call changes: the earlier call changed the same role, or one
-                that it replaces. None for a call about the invitation.
-            give: whether the call gives the role, and does not take it.
+            role: the role that the call changes; None for a call about the invitation. With a role,
+                returns only an earlier change of the same role, or of a role that it replaces.
+            give: True if the call gives the role, False if it takes the role away.
         """
         return None
         yield

@@ -1,4 +1,4 @@
-"""Finds out what became of a request without an answer. Sends it again only if it had no effect.
+"""Looks up the outcome of a request that got no answer. Sends it again only if it had no effect.
 
 A lookup that finds the effect is conclusive at once. A lookup that finds nothing is conclusive only
 after the grace period: until then the request may still take effect, or the service's lists may not
@@ -27,7 +27,8 @@ Look = Callable[[bool], Steps[T | None]]
 
 FIRST_LOOK_SECONDS = 1.0
 MAX_LOOK_SECONDS = 10.0
-"""Seconds between two lookups within the grace period. The time doubles from first to longest."""
+"""Seconds between two lookups within the grace period. The time doubles from the first value to the
+maximum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,9 @@ def once(
         conclusive: False if a lookup that finds nothing never proves that there was no effect.
 
     Raises:
-        OutcomeUnknown: it may have happened, and no lookup gave proof within the budget.
-        GuestlistError: it certainly did not happen (`happened` is False), or it did and the record
-            is not found (`happened` is True).
+        OutcomeUnknown: the flow may have taken effect, and no lookup gave proof within the budget.
+        GuestlistError: the flow certainly had no effect (`happened` is False), or it had one and
+            the record is not found (`happened` is True).
     """
     for attempt in count(1):
         try:

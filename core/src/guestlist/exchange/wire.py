@@ -159,7 +159,7 @@ class _Wire:
         def made() -> Any:
             try:
                 return make()
-            except ImportError as error:  # a SOCKS proxy
+            except ImportError as error:  # a SOCKS proxy needs another package
                 raise faults.missing_socks_package() from error
 
         return made
@@ -176,7 +176,7 @@ class _Wire:
         proxy = proxies.get(scheme) or proxies.get("all")
         if not proxy:
             return None
-        if "://" not in proxy:  # as most programs accept it
+        if "://" not in proxy:  # other programs accept a proxy without a scheme, too
             proxy = f"http://{proxy}"
         with suppress(Exception):
             return self._library.Proxy(proxy)
