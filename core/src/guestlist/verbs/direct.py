@@ -23,8 +23,8 @@ def check(accounts: Accounts, *, account: str | None = None) -> Steps[str]:
         account: the name of the account. May be omitted if there is only one.
 
     Returns:
-        The name of the organization, or where the service is if the organization has no name. Empty
-        if the provider has no operation `organization`.
+        The name of the organization. If it has no name, the host and path of the service. Empty if
+        the provider has no operation `organization`.
 
     Raises:
         Unauthorized: the service does not accept the credentials.

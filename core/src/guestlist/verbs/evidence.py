@@ -89,7 +89,9 @@ def _new_record(guest: Guest, known: Guest | None) -> Invitation | Member | None
         return None
     was_revoked = before.state is State.REVOKED and before.basis is Basis.INFERRED
     if one.id is None and was_revoked and one.state in OPEN_STATES:
-        raise MalformedResponse(f"the open invitation of {guest.label} may be the earlier one")
+        raise MalformedResponse(
+            f"the open invitation of {guest.label} may be the one from before the request"
+        )
     reopened = before.basis is Basis.REPORTED and before.state in ENDED
     return one if reopened and one.state in OPEN_STATES else None
 
@@ -97,7 +99,8 @@ def _new_record(guest: Guest, known: Guest | None) -> Invitation | Member | None
 def _is_same(one: Invitation, before: Invitation) -> bool:
     """Returns whether nothing distinguishes two records of an address.
 
-    Without ids, the dates of their creation do, if the service reports both.
+    Records without ids are distinguished by the dates of their creation, if the service reports
+    both.
     """
     if one.id is None and before.id is None:
         made, earlier = _reported_date(one, "created_at"), _reported_date(before, "created_at")
@@ -107,7 +110,7 @@ def _is_same(one: Invitation, before: Invitation) -> bool:
 
 
 def _is_older(one: Invitation, before: Invitation) -> bool:
-    """Returns whether a record was created before another that is missing in a list.
+    """Returns whether `one` was created before `before`, a record that the list no longer shows.
 
     The expiry proves that only for an invitation that has ended: an open one may have been created
     with a shorter lifetime.

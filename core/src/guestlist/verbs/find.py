@@ -163,7 +163,7 @@ def name_of(who: Who) -> str | None:
         return email or (f"@{login.removeprefix('@')}" if login else "")
     if not isinstance(who, str):
         raise InvalidArgument(
-            f"{who!r} is nobody",
+            f"{who!r} does not name a person",
             hint="Give an address, an id, or a guest, invitation or member.",
         )
     if names_login(who):
@@ -383,7 +383,7 @@ def look_after(call: Call, email: str, happened: bool | None = True) -> Steps[Gu
     try:
         return (yield from look(call, email))
     except GuestlistError as error:
-        error.happened = happened  # the change before it, not this lookup
+        error.happened = happened  # describes the change, not this lookup
         raise
 
 
@@ -438,8 +438,8 @@ def _invitations(call: Call, email: str) -> Steps[Matches[Invitation]]:
 
 
 def with_created(listed: list[Invitation], made: Guest | None) -> list[Invitation]:
-    """Adds the invitation that was created too recently for the service's list. One whose id was
-    unknown then is in the list if that has an open invitation with an id."""
+    """Adds the invitation that this client created too recently for the service's list. Does not
+    add one without an id if the list has an open invitation, which must be the same one."""
     if made is None or made.invitation is None:
         return listed
     new = made.invitation
@@ -450,7 +450,8 @@ def with_created(listed: list[Invitation], made: Guest | None) -> list[Invitatio
 
 
 def member_or_created(listed: Member | None, made: Guest | None) -> Member | None:
-    """Returns the listed member, or the one who was added too recently for the service's list."""
+    """Returns the listed member, or the member whom this client added too recently for the
+    service's list."""
     return made.member if listed is None and made is not None else listed
 
 
@@ -484,15 +485,15 @@ def _members(call: Call, email: str, *, again: bool = False) -> Steps[Matches[Me
             email_key(email),
             same=_same_login(call),
             first=True,
-            proof=lambda one: one.state in MEMBERSHIPS,  # one who was removed may be back
+            proof=lambda one: one.state in MEMBERSHIPS,  # a removed member may have joined again
         )
     member = member_or_created(pick_member(listed.items), made)
     return Matches([member] if member else [], listed.hidden, shows_logins=listed.shows_logins)
 
 
 def _findable_names(call: Call, operation: str, email: str) -> list[str]:
-    """Returns what to search a person by, with `find_invitation` or `find_member`: the address, and
-    the login if the service can be searched for it. Empty if the service cannot be searched."""
+    """Returns the names to pass to `find_invitation` or `find_member`: the address, and the login
+    if the service can be searched for logins. Empty if the service cannot be searched."""
     if not call.provider.supports(operation):
         return []
     names = [] if email.startswith("@") else [email]

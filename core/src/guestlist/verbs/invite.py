@@ -1,4 +1,4 @@
-"""`invite`, which makes sure that a person has an open invitation or is in."""
+"""`invite`, which makes sure that a person has an open invitation or is a member."""
 
 from __future__ import annotations
 
@@ -190,7 +190,8 @@ def _invite(
 def _ensure(
     call: Call, new: NewInvitation, if_exists: IfExists, known: Guest | None
 ) -> Steps[InviteResult]:
-    """Brings it about that the person is invited or in, starting from what is known."""
+    """Makes sure that the person is invited or a member, given the records that were read
+    before."""
     if known is not None and known.state is State.ACCEPTED:
         return already_member_result(call, new, if_exists, known)
     is_unknown = known is not None and known.unidentified is not None and not known.candidates

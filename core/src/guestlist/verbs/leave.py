@@ -64,7 +64,7 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
 
     Raises:
         Conflict: the person is a member without an open invitation. Use `remove`. Or an invitation
-            is open still, although the service confirmed that it was revoked.
+            is still open, although the service confirmed that it was revoked.
         NotFound: no invitation has the id. Only if the service keeps revoked invitations
             (`Provider.keeps_revoked`); otherwise the outcome is `already_revoked`.
         Unsupported: the service cannot revoke invitations.
@@ -131,8 +131,8 @@ def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
 
     Raises:
         Conflict: the person is invited, but not a member: use `revoke`. Or it is unknown whether
-            the person is a member. Or the person is out, but an invitation that cannot be revoked
-            is open still.
+            the person is a member. Or the person was removed, but an invitation that cannot be
+            revoked is still open.
         Unsupported: the service cannot remove members.
     """
     try:
@@ -204,10 +204,11 @@ def _withdraw_all(
             only one invitation of an address at a time.
 
     Raises:
-        Conflict: an invitation is open still.
+        Conflict: an invitation is still open.
     """
     outcome = RevokeOutcome.ALREADY_REVOKED
-    done: bool | None = False  # None: unknown, because an earlier attempt may have revoked one
+    # None if unknown, because an earlier attempt may have revoked an invitation
+    done: bool | None = False
     revoked: list[Invitation] = []
     left, after = list(invitations), Guest(account=call.account.name, state=State.UNKNOWN)
     for _ in range(MAX_LOOKS):
@@ -268,7 +269,7 @@ def _is_among(invitation: Invitation, others: Iterable[Invitation]) -> bool:
 def _still_open(done: str, invitations: Iterable[Invitation]) -> Conflict:
     """Returns the error for a person who can still get in after a withdrawal."""
     error = Conflict(
-        f"{done}, but an invitation is open still ({offers(invitations)})",
+        f"{done}, but an invitation is still open ({offers(invitations)})",
         hint="It lets the person in until it expires or is accepted. Revoke it at the service.",
     )
     error.happened = error.half_done = True

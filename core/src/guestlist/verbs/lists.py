@@ -1,4 +1,4 @@
-"""Lists: pages read one after another, and an end that is always found."""
+"""Reads lists page by page, and finds their end even if a service repeats pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`status_many`: where many people stand, without reading the lists once for each of them."""
+"""`status_many`: the states of many people, with each list read only once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ MAX_LOOKUPS_BY_ADDRESS = 256
 people the lists are read. A run has fewer unresolved requests than this, and reading a list may
 take a request for each person in it."""
 MAX_LOOKUPS_BESIDE_SUMMARIES = 20
-"""The same, if the list has summaries: one request then reads a page of many people."""
+"""Like `MAX_LOOKUPS_BY_ADDRESS`, for a service whose list has summaries: there, one request reads a
+page of many people."""
 
 
 def status_many(

@@ -167,7 +167,7 @@ def _replace(call: Call, new: NewInvitation, guest: Guest, old: Invitation) -> S
         raise call.about(
             Conflict(
                 f"the invitation of {guest.label} is {guest.state}, cannot be resent, and does not"
-                " tell its role",
+                " show its role",
                 hint="Invite the person anew, with a role.",
             )
         )

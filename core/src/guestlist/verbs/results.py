@@ -51,7 +51,8 @@ def created_result(
             State.ACCEPTED: Outcome.JOINED,
         }.get(value.state, Outcome.INVITED)
         if value.state not in (State.PENDING, State.EXPIRED):
-            # Unknown: the person may have joined without an email, or it follows an approval.
+            # Unknown, because the person may have joined without an email, or the email follows an
+            # approval.
             sent = None
     applied = applied_of(new.roles, held)
     warnings = [] if settled.answered else [FOUND_BY_LOOKING]
@@ -126,7 +127,7 @@ def earlier_call_result(guest: Guest, outcome: Outcome) -> Steps[InviteResult]:
     if guest.state is State.ACCEPTED:
         outcome = Outcome.ALREADY_MEMBER
     return InviteResult(outcome=outcome, guest=guest, warnings=(DONE_EARLIER,))
-    yield  # no steps
+    yield  # makes this a generator, which yields no steps
 
 
 def ledger_outcome(result: InviteResult) -> tuple[str, bool | None]:

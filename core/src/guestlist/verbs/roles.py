@@ -473,4 +473,4 @@ def _no_member(guest: Guest) -> Conflict:
         State.AWAITING_APPROVAL: "Wait until the organization has approved the invitation.",
         State.EXPIRED: "The invitation has expired: resend it first.",
     }.get(guest.state, "Invite the person first.")
-    return Conflict(f"{guest.label} is no member: {state_word(guest.state)}", hint=hint)
+    return Conflict(f"{guest.label} is not a member: {state_word(guest.state)}", hint=hint)

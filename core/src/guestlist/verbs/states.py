@@ -45,7 +45,8 @@ def current(
     its date is over.
 
     Args:
-        fresh: whether the invitation has just been created.
+        fresh: whether the invitation has just been created, so that `now` stands in for a missing
+            `created_at`.
     """
     created, expires = invitation.created_at, invitation.expires_at
     estimated = invitation.estimated
@@ -109,8 +110,8 @@ def pick_member(members: Iterable[Member]) -> Member | None:
 
 
 def is_undecided(records: Iterable[Invitation]) -> bool:
-    """Returns whether invitations leave it undecided if the person is a member. If so, read the
-    members.
+    """Returns whether the invitations do not show if the person is a member, so that the members
+    must be read.
     """
     records = list(records)
     counting = pick_invitation(records)
@@ -188,7 +189,7 @@ def is_same_user(member: Member, invitation: Invitation) -> bool:
 
 
 SAME_DAY, SAME_HOUR = timedelta(days=1), timedelta(hours=1)
-"""By how much the date of a membership may differ from that of the acceptance, if the service shows
+"""Maximum difference between the dates of a membership and of the acceptance: if the service shows
 only the day, and if it shows the time."""
 
 

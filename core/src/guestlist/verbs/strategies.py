@@ -187,7 +187,7 @@ class WithLedger(Strategy):
         order = cast(UnansweredOrder, earlier)
         settled = yield from _blocking(call, partial(order.settle, happened))
         if settled and happened is False:
-            self._recorder = order  # this call takes its place
+            self._recorder = order  # this call replaces the earlier one
         return settled
 
     def intend(self, call: Call, request: Request) -> Steps[None]:

@@ -47,7 +47,7 @@ def wait(
     """
     wanted = _states(until)
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout != timeout:
-        raise InvalidArgument(f"timeout cannot be {timeout!r}", hint="It is a number of seconds.")
+        raise InvalidArgument(f"timeout cannot be {timeout!r}", hint="Pass a number of seconds.")
     call, email = yield from begin(accounts, who, account)
     clock = call.account.clock
     began = clock.monotonic()
