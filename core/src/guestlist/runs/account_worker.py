@@ -43,8 +43,8 @@ SLOW_REQUEST_SECONDS = 2.0
 """Duration of a slow request. With requests up to this slow, the account still uses its full rate.
 """
 MAX_UNANSWERED = 256
-"""Requests without an answer at which no new request is sent: the service does not answer, and each
-request may have sent an email."""
+"""Number of unanswered requests at which no new request is sent: the service does not answer, and
+each request may have sent an email."""
 MAX_SILENCE_SECONDS = 300.0
 """Seconds without any answer after which the remaining orders are left to a later run."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
@@ -63,8 +63,8 @@ class AccountWorker:
 
     Args:
         threads: number of requests in flight; None for as many as the account's rate limit allows.
-        reconciles: whether the worker looks up requests without an answer. If not, another worker
-            must.
+        reconciles: whether this worker looks up the outcome of unanswered requests. If not, another
+            worker must.
         longest_pause: seconds. After a longer pause, a later run carries out the remaining orders.
     """
 
@@ -279,7 +279,7 @@ class AccountWorker:
         elif isinstance(error, Unauthorized | ConfigError):
             entry.ask_again(
                 change, error.message, counts=False, prepared=error.prepared
-            )  # not an attempt: the key was refused
+            )  # does not count as an attempt, because the key was refused
             self._halt(error)
         else:
             entry.refused(error)
@@ -316,7 +316,8 @@ class AccountWorker:
 
 
 def _role_kept(order: Order) -> Conflict:
-    """Returns the error for a role that is not taken, because another one could not be given."""
+    """Returns the error for a role that is not taken away, because the person could not be given
+    another one."""
     return Conflict(
         f"the role {label(order.change.roles[0])!r} was not taken away, because a role that this"
         " run was to give the same person was refused",

@@ -1,4 +1,4 @@
-"""`audit`: what should not be so in the accounts, compared with the roster and its policies."""
+"""`audit`: compares the accounts with the roster and its policies, and reports what differs."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def audit(
     quick: bool = False,
     stop: Stop | None = None,
 ) -> AuditResult:
-    """Finds what should not be so in the accounts. Changes nothing.
+    """Reports people and roles in the accounts that contradict the roster or its policies, and
+    other findings (`FindingKind`). Changes nothing.
 
         result = guestlist.audit("guestlist.toml")
         for one in result.findings:
@@ -140,7 +141,8 @@ async def audit_async(
     pending_days: float = PENDING_DAYS,
     quick: bool = False,
 ) -> AuditResult:
-    """Finds what should not be so in the accounts; see `audit`.
+    """Reports people and roles in the accounts that contradict the roster or its policies; see
+    `audit`.
 
     Args:
         client: the client to read with. By default one for the roster's accounts.
@@ -271,7 +273,8 @@ class _Rules:
     def _no_access(
         self, person: Person, member: Member, provider: Provider, guest: Guest
     ) -> str | None:
-        """Returns why a member has no effective access. None if they have, or it is not known."""
+        """Returns why a member has no effective access. None if the member has access, or if that
+        is unknown."""
         if member.roles == ():
             effective, why = provider.explain_access((), member)
             return None if effective else why or provider.no_access

@@ -29,7 +29,7 @@ class FindingKind(StrEnum):
     SUSPENDED = "suspended"
     """The member is locked out."""
     NO_ACCESS = "no_access"
-    """The member holds nothing that allows anything."""
+    """The member has no role that permits anything."""
 
 
 class Finding(Model):

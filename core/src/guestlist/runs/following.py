@@ -1,4 +1,4 @@
-"""`follow`: finds out how people answered their invitations."""
+"""`follow`: looks up whether people have accepted or declined their invitations."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class FollowResult:
 def follow(
     *, ledger: Ledger | str | Path, client: Guestlist, after: int = 0, days: float = 30.0
 ) -> FollowResult:
-    """Finds out how people answered invitations that are in a ledger, and records the answers
-    there.
+    """Looks up whether people have accepted or declined the invitations in a ledger, and records
+    their answers there.
 
     No service reports answers by itself, so call this from time to time. Each list of a service is
     read at most once. Any number of processes may call it: the ledger records each answer once.

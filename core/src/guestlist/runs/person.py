@@ -24,8 +24,8 @@ class Person(Identity):
             revoked invitations are left out.
         wanted: the accounts in which the roster wants the person today.
         in_roster: whether the roster names the person, for any account and time.
-        unclear: accounts whose service shows only the logins of members, and where no login of the
-            person is known, so that the person may be a member all the same.
+        unclear: accounts in which the person may be a member, because the service shows only logins
+            and the person's login is unknown.
     """
 
     key: str

@@ -119,12 +119,12 @@ class RunEnded:
 
 @dataclass(frozen=True, slots=True)
 class CheckingAcceptance:
-    """The services are about to be asked who has accepted and can be given deferred roles."""
+    """The run is about to look up who has accepted and can be given deferred roles."""
 
 
 @dataclass(frozen=True, slots=True)
 class AwaitingAcceptance:
-    """No other invited person has accepted yet. The services are asked again in a few seconds.
+    """No other invited person has accepted yet. The run looks again in a few seconds.
 
     Attributes:
         people: number of people with deferred roles and an open invitation.

@@ -27,8 +27,8 @@ from guestlist.runs.workers.presence import Presence
 PROGRESS_SECONDS = 0.1
 """Seconds between two progress reports."""
 QUIET_SECONDS = 10.0
-"""Seconds that other machines are given to finish their requests. After that, the requests are
-looked for."""
+"""Maximum wait, in seconds, for other machines to finish their requests. After that, the outcome of
+these requests is looked up."""
 
 CONFIGURE = "Configure it again, or make a new plan."
 """Hint for orders of a run whose account is not configured."""
@@ -259,7 +259,7 @@ class Runner:
         except KeyboardInterrupt:
             self._stop()
             summary.interrupted = True
-        except BaseException:  # raised by the progress callback
+        except BaseException:  # an exception of the progress callback
             self._stop()
             raise
         finally:

@@ -39,7 +39,7 @@ MAX_GRANTS_PER_CHECK = 10_000
 """Deferred grants of an account that share one reading of its lists. A higher number needs more
 memory; a lower one reads the lists more often."""
 MAX_LOST_PEOPLE = 100
-"""People who can no longer accept that a result names. All are counted."""
+"""Maximum number of people in `SettleResult.lost_people`."""
 SECONDS_BETWEEN_CHECKS = 15.0
 """Seconds between two checks for people who have accepted, while waiting for them."""
 
@@ -78,7 +78,7 @@ def settle(
     actor: str | None = None,
     note: str | None = None,
 ) -> SettleResult:
-    """Gives their deferred roles to people who have accepted, if the roster still wants the roles.
+    """Gives people who have accepted their deferred roles, if the roster still wants these roles.
 
     Some services accept no roles with an invitation. The ledger then records these roles as
     deferred grants. Grants that the roster no longer wants are withdrawn.
@@ -254,7 +254,7 @@ def _grant_to_accepted(
     result.waiting = result.lost = 0
     result.lost_people = []
     errors: dict[str, GuestlistError] = {}
-    closed = set[str]()  # accounts that take no more changes now
+    closed = set[str]()  # accounts in which nothing more can be changed now
     batches = {
         name: _batches(context, name)
         for name in context.client.accounts

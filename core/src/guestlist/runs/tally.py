@@ -1,5 +1,5 @@
-"""Counts what a run has done, for each account: for progress reports, the summary and the exit
-code."""
+"""Counts the orders of a run by outcome, for each account. Progress reports, the summary and the
+exit code use the counts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Finds out what became of requests that got no answer, also of those that a crash has left behind.
+"""Looks up the outcome of requests that got no answer, including those that a crash has left
+behind.
 
-All of them are looked for together, and each list of the service is read once. An effect that is
-found counts at once. An absence counts only if the look began after the grace period.
+All of them are looked up together, so that each list of the service is read once. An effect that is
+found counts at once. An absence counts only if the lookup began after the grace period.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ from guestlist.runs.tally import Tally
 from guestlist.verbs.evidence import proves_absence
 
 FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 1.0, 10.0
-"""Seconds between two looks. The interval doubles from the first to the longest."""
+"""Seconds between two lookups. The time doubles from the first value to the maximum."""
 MAX_ATTEMPTS = 5
-"""How often an order is sent at most, if each look shows that nothing happened."""
+"""Maximum number of times that an order is sent, if each lookup proves that it had no effect."""
 INTERRUPTED = "the run was interrupted"
 MAY_HAVE_HAPPENED = "it may have happened: "
 NOT_SHOWN = "the service answered with a success status, and its lists do not show the change"
@@ -191,7 +192,7 @@ class UnresolvedRequests:
             guests = fetch_statuses(self._guests, [request.entry.order for request in requests])
         except ServiceTrouble as error:
             trouble = error
-        except Unsupported as never:  # no look will ever be possible
+        except Unsupported as never:  # no lookup will ever be possible
             for request in requests:
                 self._unknown(request, never.message)
         else:
@@ -205,7 +206,7 @@ class UnresolvedRequests:
     def _decide(self, request: UnresolvedRequest, now: Guest | None, began: float) -> None:
         entry = request.entry
         order = entry.order
-        if order.is_prepared:  # the email was not sent, whatever the service shows
+        if order.is_prepared:  # the email was not sent, even if the service shows a record
             entry.ask_again(order.change, request.why, counts=request.counts, prepared=True)
             self._forget(request)
             return
@@ -225,7 +226,7 @@ class UnresolvedRequests:
             self._absent(request, now)
 
     def _absent(self, request: UnresolvedRequest, now: Guest) -> None:
-        """Decides about a request whose effect the last look has not found."""
+        """Settles a request whose effect the last lookup has not found, or leaves it unresolved."""
         entry = request.entry
         order = entry.order
         change = order.change

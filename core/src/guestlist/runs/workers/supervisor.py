@@ -42,7 +42,8 @@ class ChunkQueue(Protocol):
 
 
 class Supervisor:
-    """Supervises one account."""
+    """Divides the remaining orders of one account into chunks, and looks up the outcome of its
+    unanswered requests."""
 
     def __init__(self, guests: Guestlist, store: Store, queue: ChunkQueue, account: str) -> None:
         self._guests = guests.account(account)
@@ -54,7 +55,8 @@ class Supervisor:
         self._pause = FIRST_LOOK_SECONDS
 
     def supervise(self) -> None:
-        """Looks up due requests and adds chunks, unless another worker is doing so.
+        """Looks up unanswered requests that are due, and adds chunks of orders to the queue. Does
+        nothing while another worker supervises the account.
 
         Raises:
             LedgerError: the ledger fails.
@@ -63,7 +65,8 @@ class Supervisor:
             if not mine:
                 return
             self._look()
-            shared.end_abandoned_pause(self._store, PLANNING)  # a killed planner cannot
+            # A process that was killed while planning cannot end its own pause.
+            shared.end_abandoned_pause(self._store, PLANNING)
             for run in shared.unfinished_runs(self._store):
                 enqueue_next_chunks(
                     self._store, self._queue, run, self._account, self._clock.now().timestamp()

@@ -48,7 +48,7 @@ def run_together(
 
             def watch(tallies: Mapping[str, Tally]) -> None:
                 if working.done():
-                    working.result()  # raises the error that ended it
+                    working.result()  # raises the error that ended the worker
                 if progress is not None:
                     progress(tallies)
 

@@ -148,7 +148,7 @@ def enqueue(store: Store, run: int, now: float) -> None:
     with Queue(store) as queue:
         for account in orders.unsettled_counts(store, run):
             with account_lock(store, account) as mine:
-                if mine:  # else a worker is doing it
+                if mine:  # if the lock is not free, a worker is adding the chunks
                     enqueue_next_chunks(store, queue, run, account, now)
 
 
