@@ -1,4 +1,4 @@
-"""The durable record of what was asked for, what was about to be sent, and what became of it.
+"""The durable record of orders, of the requests that were about to leave, and of their outcomes.
 
 Needs the extra `guestlist[ledger]`. Names are loaded on first use, so that importing this package
 is fast.

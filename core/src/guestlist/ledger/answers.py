@@ -1,4 +1,4 @@
-"""Finds people who have not answered their invitation, and records what they answered.
+"""Finds people who have not answered their invitation, and records answers.
 
 Answers are entries of the log, so that every process on the ledger sees each answer once, in order.
 """

@@ -1,7 +1,6 @@
 """Deferred grants: roles that people get once they have accepted the invitation.
 
-The ledger holds each grant once, until the role is given or the roster does not ask for it any
-more.
+The ledger stores each grant once, until the role is given or the roster no longer wants it.
 """
 
 from __future__ import annotations

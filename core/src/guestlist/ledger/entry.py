@@ -91,7 +91,8 @@ class OrderEntry:
 
     @property
     def _not_happened(self) -> OrderOutcome:
-        """The outcome of an order without effect. One that was only prepared stays so."""
+        """Returns the outcome of an order without effect. Keeps the mark of an order that was only
+        prepared."""
         left = Preparation.PREPARED if self.order.is_prepared else None
         return OrderOutcome("did not happen", preparation=left)
 

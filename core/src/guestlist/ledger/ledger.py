@@ -1,4 +1,4 @@
-"""`Ledger`: the durable record of what was asked for and what became of it."""
+"""`Ledger`: the durable record of orders and their outcomes."""
 
 from __future__ import annotations
 
@@ -130,9 +130,9 @@ class Ledger:
         outcome stays unknown; else None.
 
         Args:
-            role: look for a change of the guest's roles instead, which got no answer and may undo
-                the change of this role. One that did the same is not such a change.
-            give: whether the role is given, and not taken.
+            role: instead, look for a change of the guest's roles that got no answer and may undo
+                the change of this role. An identical change does not count.
+            give: True if the role is given, False if it is taken away.
         """
         about = self.store, call.account.name, call.key
         if role is None:
@@ -296,8 +296,8 @@ class UnansweredCall:
 
     @property
     def _is_settled(self) -> bool:
-        """Whether the order has ended. One that was only prepared is kept until another completes
-        it."""
+        """Whether the order has ended. An order that was only prepared does not end before another
+        order completes it."""
         return self._order.state > OrderState.DEFERRED
 
     @property

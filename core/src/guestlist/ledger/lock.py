@@ -14,9 +14,10 @@ from guestlist.ledger.schema import LockId
 from guestlist.ledger.store import Store
 
 PLANNING = ""
-"""Stands for an account in `account_lock`: the lock of the process that plans all accounts."""
+"""Name to pass to `account_lock` instead of an account: the lock of the process that plans all
+accounts."""
 PATIENCE_SECONDS = 0.2
-"""How long a run waits for a process that only looks whether the lock is free."""
+"""Seconds that a run waits for a process that holds the lock only to check whether it is free."""
 KEEP_ALIVE = {"idle": 5, "interval": 5, "count": 3}
 """TCP keepalive settings, in seconds and a count. With them, PostgreSQL notices a dead worker and
 releases its locks."""
@@ -43,10 +44,10 @@ def account_lock(store: Store, account: str) -> Iterator[bool]:
 
 
 def is_at_work(store: Store) -> bool:
-    """Returns whether a process works on a run of the ledger. With PostgreSQL, whether one plans a
-    run: any number of workers may carry it out.
+    """Returns whether a process works on a run of the ledger. With PostgreSQL, returns whether a
+    process plans a run, because any number of workers may carry one out.
 
-    Takes the lock for an instant, for which `exclusive` waits.
+    Takes the lock for an instant. `exclusive` waits that long.
     """
     lock = _file_lock(store) if store.is_sqlite else account_lock(store, PLANNING)
     with lock as mine:

@@ -1,4 +1,5 @@
-"""Who started a run or a single call, where, and why. The ledger stores it for later questions."""
+"""Who started a run or a single call, where, and why. The ledger stores it, and `guestlist log`
+shows it."""
 
 from __future__ import annotations
 

@@ -78,8 +78,8 @@ class OrderState(IntEnum):
     REFUSED = 11
     """It had no effect, and trying again would not help."""
     UNKNOWN = 12
-    """It may have had an effect, and the service does not show it. It is never sent again by
-    itself."""
+    """It may have had an effect, and the service does not show it. It is sent again only if a
+    person asks for that."""
     DROPPED = 13
     """A later plan replaced it before anything was sent, or the roster does not ask for it any
     more."""
@@ -117,7 +117,8 @@ orders = Table(
     Column("facts", Text, nullable=False),  # the rest of the change, as JSON
     Column("state", SmallInteger, nullable=False),
     Column("asked", Double, nullable=False),
-    # time at which the latest request was about to leave; it also identifies the sender
+    # time at which the latest request was about to leave; another value shows that another process
+    # has recorded a request since
     Column("intended", Double),
     # time at which the sender stopped waiting for an answer
     Column("doubted", Double, key="gave_up_at"),
@@ -132,7 +133,8 @@ orders = Table(
     Column("email_sent", Boolean),
     Column("detail", Words),  # the error, or a warning
     *_origin(),  # Only single calls store their origin here. The origin of a run is in `runs`.
-    sqlite_autoincrement=True,  # numbers are never reused, because a worker may still hold one
+    # numbers are never reused, because a worker may still hold that of a deleted order
+    sqlite_autoincrement=True,
 )
 # A partial index is used only by a query that repeats its condition literally, not as a parameter.
 # With a million settled rows, it turns 300 ms into 2 ms.

@@ -144,8 +144,8 @@ def rate_limiter_for(
 
 
 def _name_of(provider: Provider) -> str:
-    """Returns a name for what the service counts together: a network address, or a set of
-    credentials."""
+    """Returns the name of the row for accounts that share limits at the service: by network
+    address, or by credentials."""
     if provider.limits_count_addresses:
         return f"{provider.base_url} from {socket.gethostname()}"
     known = [provider.base_url, sorted(provider.authorize().items())]

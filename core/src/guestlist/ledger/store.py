@@ -38,7 +38,7 @@ from guestlist.ledger.migrations import check_version, is_outdated, migrate
 T = TypeVar("T")
 
 MAX_BATCH = 512
-"""Changes that are committed together at most."""
+"""Maximum number of changes that are committed together."""
 LATER = "guestlist_later"
 READING = {"guestlist_reading": True}
 PASSWORDS = ("password", "sslpassword")
@@ -46,7 +46,7 @@ PASSWORDS = ("password", "sslpassword")
 DEADLOCK = "40P01"
 """PostgreSQL's error code for a deadlock."""
 RETRY_SECONDS = 0.01
-"""Seconds between two attempts where SQLite does not wait for a lock itself."""
+"""Seconds between two attempts in cases in which SQLite itself does not wait for a lock."""
 
 
 class Store:
@@ -121,7 +121,7 @@ class Store:
 
     @contextmanager
     def apart(self) -> Iterator[Connection]:
-        """Yields a connection that may be held for long. It is not one of the connections of the
+        """Yields a connection that may be kept for a long time, because it does not belong to the
         pool."""
         with self.translated(), self._apart.connect() as connection:
             yield connection
