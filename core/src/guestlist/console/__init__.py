@@ -1,7 +1,8 @@
-"""The web console: people of all accounts on pages, for those who use no terminal.
+"""The web console: pages that show the people of all accounts, for people who do not use a
+terminal.
 
 `guestlist console` serves it on this machine. `create_app` returns it as an ASGI application for an
-existing site, and `create_api` the HTTP API alone. It decides nothing itself: each button calls a
+existing site, and `create_api` the HTTP API alone. It has no logic of its own: each button calls a
 method of the client, `plan`, `apply` or `settle`.
 """
 

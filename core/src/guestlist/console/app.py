@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from guestlist.ledger.ledger import Ledger
 
 MAX_WAITING = 40
-"""Requests that wait for services at the same time. Further ones wait for their turn."""
+"""Maximum number of requests that wait for services at the same time. Further requests are
+queued."""
 
 
 def create_app(
@@ -117,7 +118,8 @@ class Console:
         )
         app = Starlette(
             routes=self._routes(),
-            exception_handlers={  # Starlette calls each with the class that it is for
+            # Starlette passes each handler only exceptions of its class.
+            exception_handlers={
                 HTTPException: cast(ExceptionHandler, self._on_http_error),
                 GuestlistError: cast(ExceptionHandler, self._on_failure),
                 Exception: bug_answer,
@@ -148,7 +150,7 @@ class Console:
         self._site.people.refresh_now()
 
     def close(self) -> None:
-        """Ends the live streams, and begins no further step of any work. Call it before the server
+        """Ends the live streams, and starts no further step of any work. Call it before the server
         ends, because servers wait for streams."""
         self._closing = True
         self._site.people.stop()

@@ -30,7 +30,7 @@ from guestlist.exchange.clock import Stopped
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1", "guestlist.localhost"})
 MAX_BODY_BYTES = 4 * 1024 * 1024
-"""The largest form: a pasted column of about 150,000 addresses."""
+"""Maximum size of a form in bytes: enough for a pasted column of about 150,000 addresses."""
 MAX_SIGN_IN_BYTES = 4 * 1024
 MAX_FIELDS = 1_000
 HOST = re.compile(
@@ -44,11 +44,11 @@ READING_POSTS = frozenset(
 )
 """Forms that change nothing at a service. They work with `read_only` too."""
 SHOWING_POSTS = frozenset({"/add"})
-"""Forms that only show what they contain, and so need no form token: that of an ended session would
-not be valid."""
+"""Forms that only show their own content. They need no form token, because the token of an ended
+session would be invalid."""
 KEPT_FIELDS = ("people", "account", "role", "review")
-"""Fields of the form that adds people. If the form is refused, its visitor gets them back; so it is
-with the options, whose names begin with `option `."""
+"""Fields of the form that adds people. If the form is refused, the visitor gets them back, and also
+the options, whose names begin with `option `."""
 API_PREFIX = "/api"
 
 HEADERS = {
@@ -109,7 +109,7 @@ class GateRefusal(Exception):
     """The gate refuses a request.
 
     Attributes:
-        answer: what the visitor gets. It contains no data of the accounts.
+        answer: the answer to the visitor. It contains no data of the accounts.
     """
 
     def __init__(self, text: str, status: int = 403, answer: Response | None = None) -> None:
@@ -125,8 +125,8 @@ class Gate:
         sessions: the sessions of one-time links.
         hosts: the host names of the console; None to accept any, behind a server that checks them.
         read_only: refuse every change.
-        signed_out: returns the answer to a visitor who is not signed in. It gets the fields to give
-            back.
+        signed_out: returns the answer to a visitor who is not signed in. Receives the fields of the
+            form to give back.
         out_of_date: returns the answer to a form without a valid token.
         is_closing: returns whether the server is about to end.
     """
@@ -192,7 +192,7 @@ class Gate:
                 raise
             # The server does not wait longer. It would print a traceback for each such request.
             await ending_answer(request)(scope, receive, send_with_headers)
-        except Stopped:  # the call was waiting for its turn when the console ended
+        except Stopped:  # the call was still queued when the console ended
             if started:
                 raise
             await ending_answer(request)(scope, receive, send_with_headers)
@@ -206,10 +206,11 @@ class Gate:
             await bug_answer(request, error)(scope, receive, send_with_headers)
 
     async def _admit(self, request: Request, receive: Receive) -> Receive:
-        """Checks a request, and records who sends it in the scope. Returns how the body is read.
+        """Checks a request, and stores the visitor in the scope. Returns the function that reads
+        the body.
 
         Raises:
-            Refused: the request may not pass.
+            GateRefusal: the request may not pass.
         """
         path = route_path(request.scope)
         self._check_host(request)
@@ -261,8 +262,9 @@ class Gate:
             raise GateRefusal("This console does not have that address.")
 
     def _check_site(self, request: Request, path: str, *, is_api: bool) -> None:
-        """Refuses a request that another page sends. Browsers name the page in `Origin`, with its
-        port, and in `Sec-Fetch-Site`. Cookies ignore ports, so `SameSite` alone is not enough."""
+        """Refuses a request that a foreign web page sends. Browsers name the page in `Origin`, with
+        its port, and in `Sec-Fetch-Site`. Cookies ignore ports, so `SameSite` alone is not
+        enough."""
         site = request.headers.get("sec-fetch-site")
         origin = request.headers.get("origin")
         own = request.headers["host"]
@@ -313,7 +315,7 @@ def bug_answer(request: Request, error: Exception) -> Response:
 
 
 def ending_answer(request: Request) -> Response:
-    """Returns the answer to a request that was not finished when the server ended."""
+    """Returns the answer to a request that was still in progress when the server ended."""
     if _is_api(route_path(request.scope)):
         return stopped_response(request)
     text = (
@@ -385,8 +387,9 @@ async def _read_form(request: Request, longest: int) -> Fields:
 
 
 def _clean(text: str) -> str:
-    """Returns a text that every database takes. What replaces NUL makes an address invalid: without
-    it, the email would go to another address than the visitor sees."""
+    """Returns a text that every database can store. NUL is replaced by a character that makes an
+    address invalid. If it were removed, the email could go to another address than the visitor
+    sees."""
     return text.replace("\0", "\ufffd").replace("\r\n", "\n").encode("utf-8", "replace").decode()
 
 

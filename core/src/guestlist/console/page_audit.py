@@ -1,4 +1,4 @@
-"""The page of the audit: what should not be so in the accounts, compared with the roster."""
+"""The page of the audit, which compares the accounts with the roster and its policies."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class ShownAudit:
-    """An audit that was made for the page."""
+    """The result of the last audit, as the page shows it."""
 
     actor: str
     made_at: datetime
@@ -51,7 +51,7 @@ class ShownAudit:
     errors: tuple[Failure, ...]
 
     def matching(self, chosen: Mapping[str, str]) -> list[Line]:
-        """Returns the findings that the filters leave."""
+        """Returns the findings that match the filters."""
         text = chosen["who"].casefold()
         return [
             line
@@ -63,7 +63,7 @@ class ShownAudit:
 
 
 class AuditPages:
-    """The audit."""
+    """The endpoints of the audit's page."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -74,7 +74,7 @@ class AuditPages:
     def show(self, request: Request) -> Response:
         """Shows the findings of the last audit that match the filters in the address."""
         making = self._making
-        busy = making is not None and making.is_running  # before the result that it replaces
+        busy = making is not None and making.is_running  # shown instead of the earlier result
         shown, chosen = self._audit, _chosen(request)
         found = shown.matching(chosen) if shown else []
         last = max(1, -(-len(found) // ROWS))

@@ -28,13 +28,14 @@ SEPARATORS = re.compile(r"[\s,;<>()\"']+")
 HEADER = re.compile(r"\b(e-?mail|address|mail|name)\b", re.IGNORECASE)
 
 LONGEST_KEPT_TEXT = 20_000
-"""Characters of a pasted text that the page of its review contains: about 800 addresses."""
+"""Maximum number of characters of a pasted text that the review's page repeats: about 800
+addresses."""
 GROUPS = ("Refused", "To invite", "Not sure", "Already invited", "Already members")
 
 
 @dataclass(frozen=True)
 class PastedText:
-    """What was found in a pasted text.
+    """The addresses in a pasted text.
 
     Attributes:
         addresses: the addresses, as typed, without duplicates.
@@ -103,7 +104,7 @@ class InviteForm:
 
 @dataclass(frozen=True)
 class InviteTarget:
-    """What people are invited to in one account."""
+    """The roles and options of the invitations to one account."""
 
     account: str
     roles: tuple[Role, ...]
@@ -113,7 +114,7 @@ class InviteTarget:
 
 
 class InvitePages:
-    """Adding people, and the open invitations."""
+    """The endpoints of the pages that add people, and of the page of open invitations."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -205,7 +206,8 @@ class InvitePages:
         )
 
     def _wanted(self, account: str, chosen: InviteForm) -> InviteTarget:
-        """Returns what people are invited to, after checks that need no request."""
+        """Returns the roles and options of the invitations to an account, after checks that need no
+        request."""
         provider = self._site.client.accounts[account]
         number = self._accounts.index(account)
         known = {

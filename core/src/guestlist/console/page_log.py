@@ -1,4 +1,4 @@
-"""The page of the log: who did what, when, and what became of it."""
+"""The page of the log: who did what and when, with the outcome."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STATES = {
 
 
 class LogPages:
-    """The log."""
+    """The endpoints of the log's page."""
 
     def __init__(self, site: Site) -> None:
         self._site = site

@@ -17,10 +17,11 @@ from guestlist.models import LimitUsage
 from guestlist.provider import Provider
 
 MANY_ACCOUNTS = 8
-"""With more accounts, the table shows only those in which somebody on the page is, and no roles."""
+"""With more accounts than this, the table shows no roles, and only the accounts that have a person
+of the page."""
 
 FEW_ACCOUNTS = 3
-"""With fewer accounts, the page says of each by name when it was read."""
+"""With fewer accounts than this, the page shows for each account when it was read."""
 
 CAPABILITIES = {
     "invite people": ("invite",),
@@ -33,18 +34,19 @@ CAPABILITIES = {
     "take roles": ("unassign_role",),
     "show effective access": ("access", "own_access"),
 }
-"""What an account's page lists, and the operations of which one is needed."""
+"""The capabilities on an account's page, each with the operations of which it needs at least
+one."""
 
 
 class PeoplePages:
-    """Everybody in any account, and the accounts."""
+    """The endpoints of the pages of people and of accounts."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
         self._checks: dict[str, tuple[str, Failure | None]] = {}
 
     def index(self, request: Request) -> Response:
-        """Leads to the people."""
+        """Redirects to the page of people."""
         return redirect(request, "/people")
 
     def people(self, request: Request) -> Response:
@@ -98,7 +100,7 @@ class PeoplePages:
         return site.page(request, "accounts.html", cards=cards)
 
     def check(self, request: Request) -> Response:
-        """Asks a service whether it accepts the account's key."""
+        """Checks whether the service accepts the account's key."""
         site, visit = self._site, visit_of(request)
         name = visit.value("account") if visit else ""
         if name in site.client.accounts:
@@ -118,7 +120,7 @@ class PeoplePages:
         return [name for name in names if name in present]
 
     def _not_read(self) -> dict[str, str]:
-        """Returns why the state in an account is not known, for those that were never read."""
+        """Returns for each account that was never read why the states in it are unknown."""
         return {
             name: one.error.message if one.error else "is being read"
             for name, one in self._site.people.readings.items()
@@ -126,7 +128,8 @@ class PeoplePages:
         }
 
     def _all_read(self) -> datetime | None:
-        """Returns when all accounts were read; None if one was not, or not at that time."""
+        """Returns when all accounts were read together; None if an account was not read, or was
+        read at another time."""
         readings = self._site.people.readings.values()
         times = {one.at for one in readings}
         flawed = any(one.error or one.problem or one.reading for one in readings)

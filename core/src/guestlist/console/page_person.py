@@ -38,7 +38,7 @@ from guestlist.provider import Provider
 
 HISTORY_ROWS = 50
 OLD_SECONDS = 60.0
-"""After this time, opening a person's page reads what they may do again."""
+"""Opening a person's page reads their access again if it is older than this."""
 
 
 @dataclass
@@ -48,13 +48,13 @@ class AccountView:
     Attributes:
         state: a key of `words.LOOKS`.
         basis: how the state is known, as a sentence.
-        facts: dates and other facts: what, and the text.
+        facts: dates and other facts, each as a name and a text.
         deferred: roles that wait until the invitation is accepted.
-        access: what the person may do; None if that was not read.
+        access: the person's effective access; None if it was not read.
         failure: why the last reading of this person failed.
-        can: the actions that can be taken, by verb.
-        cannot: why an action cannot be taken.
-        can_get, holds: the roles that can be given and taken.
+        can: the possible actions, by verb.
+        cannot: reasons why other actions are impossible.
+        can_get, holds: the roles that can be given and taken away.
     """
 
     name: str
@@ -74,7 +74,7 @@ class AccountView:
 
 
 class PersonPages:
-    """One person."""
+    """The endpoints of a person's page."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -113,7 +113,7 @@ class PersonPages:
         )
 
     def check(self, request: Request) -> Response:
-        """Reads the person's state in every account, and what they may do."""
+        """Reads the person's state and access in every account."""
         site = self._site
         person = self._person(request)
         known = site.people.guests(person)
@@ -160,7 +160,7 @@ class PersonPages:
         return person
 
     def _must_read(self, person: Row, access: Mapping[str, KnownAccess]) -> bool:
-        """Returns whether opening the page reads what the person may do."""
+        """Returns whether opening the page reads the person's access."""
         for name, cell in person.cells.items():
             if cell.state not in MEMBERS or not self._site.client.accounts[name].supports("access"):
                 continue
@@ -388,7 +388,7 @@ def _facts(guest: Guest, now: datetime) -> list[tuple[str, Any]]:
 
 
 def _who(guest: Guest | None, person: Row) -> str:
-    """Returns the person as calls about one account take it."""
+    """Returns the value that names the person in calls about one account."""
     if guest is not None and guest.email:
         return guest.email
     if guest is not None and guest.login:

@@ -1,4 +1,4 @@
-"""The page of the plan: the roster's differences, and the runs that make the changes."""
+"""The page of the plan: the changes that the roster requires, and the runs that make them."""
 
 from __future__ import annotations
 
@@ -62,10 +62,11 @@ class ChangeRow:
 
 @dataclass
 class ShownPlan:
-    """A plan that was made for the page.
+    """The last plan, as the page shows it.
 
     Attributes:
-        digest: of its changes. A run makes the changes only if they are still the same.
+        digest: digest of the changes. A run makes the changes only if a new plan has the same
+            digest.
         work: the run that makes the changes; None before that.
     """
 
@@ -127,7 +128,7 @@ class Unfinished:
 
 
 class PlanPages:
-    """The plan, and the runs of `apply` and `settle`."""
+    """The endpoints of the plan's page, which also starts the runs of `apply` and `settle`."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -363,7 +364,8 @@ def _options(visit: Visit) -> Options:
 
 
 def digest_of(changes: Iterable[Change]) -> str:
-    """Returns a digest of what changes do, to whom. The reasons and dates do not count."""
+    """Returns a digest of the effects of changes and the people concerned. Ignores reasons and
+    dates."""
     digest = hashlib.sha256()
     for _ in _digested(changes, digest):
         pass

@@ -17,9 +17,9 @@ from guestlist.console.work import BackgroundWork, Calls, ReadingWork, Review, S
 ROWS = 200
 """Rows of a review or a result on one page."""
 REVIEW_SECONDS = 3600.0
-"""After this time, a review cannot be started."""
+"""Seconds after which a review can no longer be started."""
 LOOK_SECONDS = 0.3
-"""How often a live stream looks for changes."""
+"""Seconds between two checks of a live stream for changes."""
 PING_SECONDS = 15.0
 STREAM_SECONDS = 120.0
 """After this time a stream ends, and the browser opens another."""
@@ -27,7 +27,7 @@ MAX_STREAMS = 100
 
 
 class WorkPages:
-    """Reviews and works.
+    """The endpoints of reviews and of the work that follows them.
 
     Args:
         is_closing: returns whether the server is about to end.
@@ -99,7 +99,7 @@ class WorkPages:
         )
 
     def stop(self, request: Request) -> Response:
-        """Begins no further step."""
+        """Stops the work: no further step is started."""
         work = self._work(request)
         work.stop()
         return redirect(request, f"/work/{work.id}")

@@ -1,4 +1,4 @@
-"""The people of all accounts, as last read, in a temporary database.
+"""Stores the people of all accounts, as last read, in a temporary database.
 
 Pages never wait for a service: they show what was read last, and when. A refresh reads the lists of
 every account in the background. Each result of a change updates its cell at once.
@@ -35,13 +35,13 @@ from guestlist.runs.progress import ReadingAccount, RunEvent
 from guestlist.runs.stop import Stop
 
 PAGE_ROWS = 50
-"""Rows of a page. 50 rows of 17 accounts are 60 KB."""
+"""Rows on a page. 50 rows with 17 accounts take 60 KB."""
 NEVER = float("inf")
 KEPT_NUMBERS = 1_000
 OLD_SECONDS = 300.0
-"""After this time, opening a page of people starts another reading."""
+"""Opening the page of people reads all accounts again if the last reading is older than this."""
 LAST_READING_SECONDS = 5.0
-"""How long the end of the console waits for a reading."""
+"""How long the console waits for a reading when it ends."""
 
 SCHEMA = """
 CREATE TABLE people (
@@ -116,7 +116,7 @@ class AccountReading:
 
 @dataclass(frozen=True)
 class Filter:
-    """What the page of people shows. An empty field leaves everybody in."""
+    """The filters of the page of people. An empty field matches everyone."""
 
     text: str = ""
     account: str = ""
@@ -162,7 +162,7 @@ class Row:
 
 @dataclass(frozen=True)
 class KnownAccess:
-    """What a person may do in an account, when it was read."""
+    """A person's effective access to an account, and when it was read."""
 
     access: Access
     at: datetime
@@ -234,11 +234,11 @@ class People:
         return True
 
     def stop(self) -> None:
-        """Begins no other reading."""
+        """Starts no further reading."""
         self._ended = True
 
     def close(self, seconds: float | None = None) -> None:
-        """Waits shortly for readings, and deletes the temporary database.
+        """Waits until the current reading ends, and deletes the temporary database.
 
         Args:
             seconds: the longest wait.
@@ -355,7 +355,7 @@ class People:
         """Stores one person's state, as a call has returned it.
 
         Args:
-            access: what the person may do; None if that was not read.
+            access: the person's effective access; None if it was not read.
         """
         now = self._client.clock.now().timestamp()
         with self._lock, self._transaction():
@@ -438,7 +438,7 @@ class People:
         return self._person(guest.key, guest.label or guest.key, member.name if member else "")
 
     def _mark_attention(self) -> None:
-        """Brings the states that depend on the time up to date."""
+        """Updates the states that depend on the time."""
         now = self._client.clock.now().timestamp()
         soon = now + LAST_DAY.total_seconds()
         self._db.execute(
@@ -519,7 +519,7 @@ class People:
         return str(found[0]) if found else ""
 
     def guests(self, person: Row) -> dict[str, Guest]:
-        """Returns what each account has about a person."""
+        """Returns the person's record in each account."""
         with self._lock:
             found = self._db.execute(
                 "SELECT account, guest FROM cells WHERE person = ?", (person.id,)
@@ -527,7 +527,7 @@ class People:
         return {account: Guest.model_validate_json(body) for account, body in found}
 
     def access(self, person: Row) -> dict[str, KnownAccess]:
-        """Returns what a person may do, for the accounts in which it was read."""
+        """Returns the person's effective access to each account in which it was read."""
         with self._lock:
             found = self._db.execute(
                 "SELECT account, at, body FROM access WHERE person = ?", (person.id,)
@@ -590,7 +590,7 @@ class People:
         return self._number(query, (soon.timestamp(),))
 
     def _expire(self) -> None:
-        """Brings the states up to date, if an invitation has expired since or has its last day."""
+        """Updates the states if an invitation has expired since, or expires within a day."""
         if self._client.clock.now().timestamp() >= self._next_change:
             with self._transaction():
                 self._mark_attention()

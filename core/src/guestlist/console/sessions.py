@@ -1,6 +1,6 @@
 """Signing in: one-time links, and sessions that live on the server, so that signing out ends them.
 
-Only hashes of links and session ids are kept: a dump of the memory is of no use for signing in.
+Only hashes of links and session ids are kept, so that nobody can sign in with a dump of the memory.
 """
 
 from __future__ import annotations

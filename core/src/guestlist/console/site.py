@@ -1,4 +1,5 @@
-"""The parts that all pages share: the client, what was read, the reviews, and the templates."""
+"""The objects that all pages share: the client, the people that were read, the reviews, and the
+templates."""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ PAGES = (
 
 
 class Site:
-    """The parts that all pages share.
+    """The objects that all pages share.
 
     Attributes:
         client: the caller's client.
@@ -71,7 +72,7 @@ class Site:
 
     @property
     def now(self) -> datetime:
-        """The time, as the client's clock has it."""
+        """The time of the client's clock."""
         return self.client.clock.now()
 
     def relative(self, moment: datetime) -> str:
@@ -132,7 +133,7 @@ class Site:
     def trouble(
         self, request: Request, status: int, title: str, text: str, **context: Any
     ) -> Response:
-        """Returns a page that says what went wrong."""
+        """Returns a page that describes an error."""
         return self.page(
             request,
             "trouble.html",

@@ -165,7 +165,7 @@ _DONE: dict[str, str] = {
 
 
 def done_text(result: Result, title: str) -> str:
-    """Returns what a call did, and how that is known, as sentences."""
+    """Describes what a call did, and how that is known, in sentences."""
     parts = [_DONE.get(str(result.outcome), f"{str(result.outcome).replace('_', ' ')}.")]
     if isinstance(result, RoleResult):
         parts[0] = parts[0].replace("The role", f"The role {result.role.label}")
@@ -185,7 +185,7 @@ def done_text(result: Result, title: str) -> str:
 
 
 def offboarded_text(done: AccountOffboarding) -> str:
-    """Returns what is or would be taken away from a person in one account, as sentences."""
+    """Describes in sentences what is or would be taken away from a person in one account."""
     if done.outcome is OffboardOutcome.NOT_THERE:
         return "Was not there: nothing was changed."
     would = done.outcome is OffboardOutcome.WOULD_REMOVE
@@ -212,7 +212,7 @@ class Failure(NamedTuple):
 
 
 def failure_of(error: GuestlistError) -> Failure:
-    """Returns what failed, whether it took effect, and what to do."""
+    """Returns the failure for an error: what failed, whether it took effect, and what to do."""
     happened = {
         True: "It took effect nevertheless.",
         False: "Nothing was changed.",
@@ -222,7 +222,7 @@ def failure_of(error: GuestlistError) -> Failure:
 
 
 def describe(line: LogLine) -> str:
-    """Returns what somebody asked for, as a sentence without the person."""
+    """Describes the request of a line of the log in a sentence that does not name the person."""
     roles = names([*line.roles, *(f"{role} (after acceptance)" for role in line.deferred)])
     look = ACTIONS[line.action]
     with_ = " with " if line.action in (Action.INVITE, Action.REPLACE) else " "
@@ -230,7 +230,7 @@ def describe(line: LogLine) -> str:
 
 
 def outcome(line: LogLine) -> tuple[str, str, str]:
-    """Returns what became of it: a word, a shape and a tone."""
+    """Returns the outcome of a line of the log: a word, a shape and a tone."""
     words = (line.outcome or "").replace("_", " ")
     match line.state:
         case LineState.DONE:

@@ -1,8 +1,8 @@
 """Reviews and the work that follows them.
 
 Every change is reviewed first: a `Review` lists each step and what it will do. It can be started
-once, by one press of its button: a second press, a second tab and a second person get the same
-`BackgroundWork`. The work runs in the background and is not ended by a closed page.
+only once: a second press of its button, a second tab and a second person get the same
+`BackgroundWork`. The work continues in the background if the page is closed.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from guestlist.ledger.ledger import Ledger
 
 KEPT = 500
-"""Reviews and works that are kept. The ledger keeps what they did."""
+"""Maximum number of reviews and works in memory. The ledger keeps their results."""
 THREADS = 8
-"""Steps of one work that run at the same time. The client keeps the rate limits."""
+"""Number of steps of one work that run at the same time. The client enforces the rate limits."""
 
 logger = logging.getLogger("guestlist.console")
 
@@ -61,10 +61,10 @@ class Step:
         who: the person as the method takes it.
         label: the person as the pages show it.
         arguments: further arguments of the method.
-        forecast: what will happen, for people.
+        forecast: a text that says what will happen.
         tone: the tone of the forecast.
         group: the heading under which the review lists the step.
-        result: what happened, for people.
+        result: a text that says what happened.
     """
 
     verb: str
@@ -93,7 +93,7 @@ class ExcludedPerson:
 
 @dataclass
 class Review:
-    """What a change will do, before it is made.
+    """The effects of a change, shown before it is made.
 
     Attributes:
         title: what the visitor decides, as a question.
@@ -104,7 +104,7 @@ class Review:
         again: the fields of the form that the review was made from.
         typed: the same fields, as the review's page contains them; empty if they are too long. If
             the console is started again, they are all that is left of the review.
-        work: what the review was started as; None before that.
+        work: the work that was started from the review; None before that.
         made: when the review was made, by `time.monotonic`.
     """
 
@@ -133,7 +133,8 @@ class Review:
 
 
 class Resends:
-    """The invitations that were sent again, so that two reviews of the same one send one email.
+    """Remembers invitations that were sent again, so that two reviews of the same invitation send
+    only one email.
 
     Args:
         ledger: shows what other programs have sent; None if there is none.
@@ -218,11 +219,11 @@ class BackgroundWork:
         return self.ended is None
 
     def changed(self) -> None:
-        """Makes the pages that show it read it again."""
+        """Notes a change, so that the pages that show this work are updated."""
         self.version += 1
 
     def stop(self) -> None:
-        """Lets the steps that have begun end, and begins no other."""
+        """Starts no further step. Steps in progress are finished."""
         self.stopping = True
         self.changed()
 
@@ -297,11 +298,11 @@ class Calls(BackgroundWork):
 
     @property
     def stopped(self) -> list[Step]:
-        """The steps that were not begun, because somebody has stopped the work."""
+        """The steps that were not started because a person stopped the work."""
         return [step for step in self.steps if step.progress is StepState.STOPPED]
 
     def resume(self) -> None:
-        """Makes the calls that were not made, because somebody has stopped the work."""
+        """Continues stopped work: makes the calls that had not been made yet."""
         with self._lock:
             if self.is_running or not self.stopped:
                 return
@@ -420,7 +421,7 @@ class RunWork(BackgroundWork):
 
 
 class ReadingWork(BackgroundWork):
-    """Something that reads all accounts for a page, such as the making of a plan.
+    """Work that reads all accounts for a page, such as making a plan.
 
     Args:
         read: does the work. It gets the callback for its events and the signal that stops it.
@@ -487,7 +488,7 @@ class RecentItems(Generic[N]):
         return item
 
     def get(self, id: str) -> N | None:
-        """Returns the item with this id; None if it is not kept."""
+        """Returns the item with this id; None if it is unknown or was dropped."""
         return self._items.get(id)
 
     def __iter__(self) -> Iterator[N]:
@@ -507,7 +508,7 @@ def unexpected_failure(error: Exception) -> Failure:
 def read_person(
     client: Guestlist, account: str, who: str
 ) -> tuple[Guest | None, Access | None, Failure | None]:
-    """Reads a person's state in one account, and what they may do if they are in."""
+    """Reads a person's state in one account and, if they are a member, their effective access."""
     try:
         guest = client.status(who, account=account)
         access: Access | None = None

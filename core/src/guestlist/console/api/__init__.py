@@ -1,7 +1,7 @@
 """The HTTP API: the client's verbs and lists, plans and runs as JSON, for programs in any language.
 
-`create_api` returns it as an ASGI application. The console serves it below `/api`. It decides
-nothing itself: each operation calls a method of the client, `plan` or `apply`.
+`create_api` returns it as an ASGI application. The console serves it below `/api`. It has no logic
+of its own: each operation calls a method of the client, `plan` or `apply`.
 """
 
 from guestlist.console.api.app import Api, WithApi, create_api, refusal_response, stopped_response

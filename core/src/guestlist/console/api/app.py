@@ -1,7 +1,7 @@
 """The API as an ASGI application: reads requests, checks tokens, and writes answers.
 
-Every answer is JSON, also that to a path that does not exist. Cookies are ignored, so that no page
-in a browser can act through a visitor.
+Every answer is JSON, even for a path that does not exist. Cookies are ignored, so that no web page
+can send requests in a visitor's name.
 """
 
 from __future__ import annotations
@@ -165,8 +165,8 @@ class Api:
         return _json_response(body, operation.status, call.headers)
 
     async def _run(self, work: Any) -> Any:
-        """Runs blocking work in a thread. A request that was begun is finished even if its caller
-        has gone, so that its result is recorded."""
+        """Runs blocking work in a thread. Finishes a request even if its caller has disconnected,
+        so that the result is recorded."""
         return await anyio.to_thread.run_sync(work, limiter=self._limiter)
 
     def _find(self, method: str, path: str) -> tuple[Operation, str]:
@@ -185,7 +185,7 @@ class Api:
         """Returns the token of a request.
 
         Raises:
-            Refused: there is no valid token. The answer is the same for all that are not valid.
+            ApiRefusal: there is no valid token. The answer does not show why a token is invalid.
         """
         given = request.headers.getlist("authorization")
         scheme, _, secret = given[0].partition(" ") if len(given) == 1 else ("", "", "")
@@ -287,7 +287,7 @@ async def _given(request: Request, operation: Operation) -> BaseModel:
     """Returns the body of a request, or its query if the operation only reads.
 
     Raises:
-        Refused: it does not have the described form.
+        ApiRefusal: it does not have the described form.
     """
     query = _query(request)
     if operation.method == "GET":
@@ -333,7 +333,7 @@ def _query(request: Request) -> dict[str, list[str]]:
     """Returns the parameters of the query.
 
     Raises:
-        Refused: it is not valid UTF-8, or has too many parameters.
+        ApiRefusal: it is not valid UTF-8, or has too many parameters.
     """
     found: dict[str, list[str]] = {}
     try:
@@ -396,12 +396,12 @@ def refusal_response(request: Request, status: int, text: str) -> Response:
 
 
 def stopped_response(request: Request) -> Response:
-    """Returns the answer to a request that the end of the server has interrupted."""
+    """Returns the answer to a request that was interrupted because the server is shutting down."""
     return _problem(request, stopped_problem())
 
 
 async def _lifespan(api: Api, receive: Receive, send: Send) -> None:
-    """Closes the API when a server that serves it alone ends."""
+    """Closes the API when the server ends. Used only if the server serves nothing else."""
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":

@@ -28,7 +28,7 @@ TEXT = (
 
 
 LINKS = {"make_plan": ("get_plan", "list_changes"), "begin_run": ("get_run", "stop_run")}
-"""By operation, those that take the id in its answer."""
+"""For each operation, the operations that take the id in its answer."""
 
 
 def describe(operations: Sequence[Operation]) -> Schema:
@@ -139,8 +139,8 @@ def _as_written(schema: Schema) -> None:
 
 
 def _without_empty_defaults(schema: Schema) -> None:
-    """Removes defaults that are the same as leaving the field out. Some generators of clients do
-    not support those of objects."""
+    """Removes empty defaults, which mean the same as an omitted field. Some client generators do
+    not support defaults of objects."""
     for part in schema.get("properties", {}).values():
         if part.get("default") in ({}, [], None):
             part.pop("default", None)

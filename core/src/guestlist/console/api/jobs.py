@@ -39,9 +39,10 @@ if TYPE_CHECKING:
 
 MAX_PLANS = 50
 MAX_RUNS = 200
-"""Plans and runs that are kept to be read. The oldest that has ended is dropped first."""
+"""Number of plans and runs that can still be read. The oldest one that has ended is dropped
+first."""
 MAX_PROBLEMS = 1_000
-"""Failures of a run that are kept to be read. The ledger has all."""
+"""Number of failures of a run that can be read here. The ledger has all of them."""
 
 logger = logging.getLogger("guestlist.console")
 
@@ -90,7 +91,7 @@ class _Job:
 
     def _facts(self) -> dict[str, Any]:
         """Returns the fields that plans and runs have in common."""
-        # Read before the other fields: they do not change any more once the state is final.
+        # Read the state before the other fields, because they no longer change once it is final.
         state = self.state
         problems = tuple(map(problem_of, self._errors))
         return {
@@ -170,7 +171,7 @@ class PlanJob(_Job):
         """Returns the saved plan.
 
         Raises:
-            Refused: the plan is not made.
+            ApiRefusal: the plan is not made.
         """
         if self.file is None:
             raise ApiRefusal(
@@ -235,7 +236,7 @@ class RunJob(_Job):
 
     def _watch(self, event: RunEvent) -> None:
         if isinstance(event, RunStarted):
-            if self._run_number is None:  # a later one grants deferred roles
+            if self._run_number is None:  # a later run grants deferred roles
                 self._run_number = event.run
         elif isinstance(event, RunProgress | RunEnded) and event.run == self._run_number:
             self._tallies = dict(event.tallies)
@@ -301,7 +302,7 @@ class Jobs:
         """Begins to carry out a plan.
 
         Raises:
-            Refused: the plan is not made, or another run is under way.
+            ApiRefusal: the plan is not made, or another run is under way.
         """
         plan = self.plan(asked.plan)
         plan.made()
@@ -326,7 +327,7 @@ class Jobs:
         """Returns the plan with an id.
 
         Raises:
-            Refused: the id is unknown.
+            ApiRefusal: the id is unknown.
         """
         with self._lock:
             found = self._plans.get(id)
@@ -338,7 +339,7 @@ class Jobs:
         """Returns the run with an id.
 
         Raises:
-            Refused: the id is unknown.
+            ApiRefusal: the id is unknown.
         """
         with self._lock:
             found = self._runs.get(id)
@@ -382,7 +383,7 @@ class Jobs:
         """Returns the roster.
 
         Raises:
-            Refused: the id is unknown.
+            ApiRefusal: the server has no roster.
         """
         if self.roster is None:
             raise ApiRefusal(

@@ -340,7 +340,7 @@ class PersonPage(Page):
 
 
 class Audit(ResponseModel):
-    """What should not be so in the accounts."""
+    """What an audit found in the accounts."""
 
     findings: tuple[Finding, ...]
     unchecked: tuple[Unchecked, ...]
@@ -354,12 +354,12 @@ class Offboarding(ResponseModel):
 
     person: Identity
     access_remains: bool
-    """Whether the person has access anywhere, or whether they have is unknown."""
+    """True if the person still has access to an account, or if that is unknown."""
     accounts: tuple[AccountOffboarding, ...]
 
 
 class OnboardingOutcome(StrEnum):
-    """How far a person is. Values may be added."""
+    """The progress of a person's onboarding. Values may be added."""
 
     ONBOARDED = OnboardOutcome.ONBOARDED.value
     """The person is a member now, or was given a role."""
@@ -405,7 +405,7 @@ class Job(ResponseModel):
     began_at: datetime
     ended_at: datetime | None = None
     problems: tuple[Problem, ...] = ()
-    """The first failures. The ledger has all."""
+    """The first failures. The ledger has all of them."""
 
 
 class PlanInfo(Job):

@@ -1,7 +1,7 @@
 """The operations of the API: method, path, right, and the call of the library that each makes.
 
-The annotation of a function's second argument is the model of the body or query, that of its result
-the model of the answer. The docstring is the description.
+A function's second argument is annotated with the model of the body or query, and its result with
+the model of the answer. The docstring becomes the description.
 """
 
 from __future__ import annotations
@@ -269,7 +269,7 @@ def list_people(call: Call, given: PeopleQuery) -> PersonPage:
 
 @operation("GET", "/audit", Right.READ)
 def get_audit(call: Call, given: AuditQuery) -> Audit:
-    """Compare the accounts with the roster and its policies, and return what should not be so.
+    """Compare the accounts with the roster and its policies, and return what differs.
 
     It takes as long as reading the slowest account, with the roles of each member.
     """
@@ -497,6 +497,6 @@ def stop_run(call: Call, _: NoBody) -> RunInfo:
 
 
 def _located(call: Call, path: str) -> None:
-    """Adds the address of a plan or run to the answer, and when to read it."""
+    """Adds headers to the answer: the address of a plan or run, and when to read it."""
     call.headers["Location"] = f"{call.base_path}{path}"
     call.headers["Retry-After"] = "1"

@@ -1,7 +1,7 @@
-"""Lists that are read page by page: each stays open between two requests.
+"""Lists that callers read page by page. A list stays open between two requests.
 
-A service's pages are read while the caller goes on, so that the first page comes at once, and the
-memory holds one page of each list.
+A page is read from the service when the caller asks for it. So the first page comes at once, and
+only one page of each list is in memory.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from guestlist.exchange.clock import Clock
 KEPT_SECONDS = 600.0
 """How long a list stays open without a request."""
 MAX_OPEN_LISTS = 200
-"""The largest number of open lists. The one that was not used for longest is closed first."""
+"""Maximum number of open lists. The least recently used list is closed first."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ class Pages:
         """Returns the first page of a list, and keeps the list open if there are more.
 
         Args:
-            asked: who asked for which list. Only an equal request gets the following pages.
+            asked: the caller and the list. Only a request with an equal value gets the following
+                pages.
             close: called when the list is not needed any more.
             warnings: returns the warnings about the items so far.
         """
@@ -83,11 +84,11 @@ class Pages:
         return page
 
     def following(self, cursor: str, limit: int, asked: object) -> PagePart:
-        """Returns the page of a cursor. The same cursor can be used again until the following page
-        was read.
+        """Returns the page at a cursor. The cursor can be used again until the page after it is
+        read.
 
         Raises:
-            Refused: there is no such page.
+            ApiRefusal: there is no such page.
         """
         id, _, number = cursor.rpartition("-")
         with self._lock:

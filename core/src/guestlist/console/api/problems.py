@@ -115,7 +115,8 @@ def unexpected_problem(reference: str) -> Problem:
 
 
 def stopped_problem() -> Problem:
-    """Returns the problem details of a call that the end of the server has interrupted."""
+    """Returns the problem details for a call that was interrupted because the server is shutting
+    down."""
     return Problem(
         type=type_of("Stopping"),
         title=HTTPStatus.SERVICE_UNAVAILABLE.phrase,
