@@ -111,8 +111,8 @@ class Provider(BaseModel):
     kinds are deferred until the invitation is accepted."""
     members_show_emails: ClassVar[bool] = True
     """Whether every member record of a person contains the email address. If not, a person is
-    recognized among the members by the login. Without a login guestlist cannot tell whether an
-    address belongs to a member, and never concludes that it does not."""
+    recognized among the members by the login. Without a login, guestlist cannot know whether an
+    address belongs to a member, and treats that as unknown."""
     finds_logins: ClassVar[bool] = False
     """Whether `find_invitation` and `find_member` also take a login, with a leading `@`, such as
     `@ada-l`."""
@@ -232,9 +232,9 @@ class Provider(BaseModel):
 
     @property
     def invites_unknown(self) -> bool:
-        """Whether an address may be invited although it is unknown whether a member has it, because
-        the service does not show the addresses of members (`members_show_emails`) and no login is
-        known. May depend on the account's settings.
+        """Whether guestlist may invite an address that may already belong to a member. That is
+        unknown if the service does not show the addresses of members (`members_show_emails`) and no
+        login is given. May depend on the account's settings.
 
         Declare it for a service that gives a member the role of the invitation instead of refusing
         the invitation, if the account's owner accepts that.
@@ -265,7 +265,7 @@ class Provider(BaseModel):
         return {}
 
     def copy_of(self, invitation: Invitation) -> NewInvitation:
-        """Returns what creates the same invitation again. guestlist uses it to renew
+        """Returns the arguments that create the same invitation again. guestlist uses it to renew
         an expired invitation, and for a resend that consists of `revoke` and `invite`.
 
         The default copies the address, the login and the roles. Override it if the service reports
@@ -599,7 +599,7 @@ class Provider(BaseModel):
 
     @classmethod
     def excludes(cls, roles: Sequence[Role | str]) -> str | None:
-        """Returns a sentence about the first roles that a member cannot have together, or None."""
+        """Returns a sentence that names roles that a member cannot have together, or None."""
         known = [role for role in roles if isinstance(role, Role)]
         for role in known:
             if others := cls.replaced_by(role, known):
@@ -609,8 +609,8 @@ class Provider(BaseModel):
 
     @classmethod
     def lacks(cls, roles: Sequence[Role | str]) -> str | None:
-        """Returns what an invitation that offers `roles` lacks, such as `a role`, or None if it has
-        enough. A role that is only a text may be of any kind."""
+        """Returns the mandatory part that is missing in an invitation with these `roles`, such as
+        `a role`. None if it has enough roles. A role that is only a text may be of any kind."""
         if len(roles) < cls.least_roles:
             return "a role"
         known = [role for role in roles if isinstance(role, Role)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 MILLISECONDS_FROM = 1e11
-"""A larger number of seconds since 1970 would be after the year 5000: it counts milliseconds."""
+"""A number from here on counts milliseconds, because as seconds since 1970 it would be after the
+year 5000."""
 
 
 def parse_datetime(value: str | None) -> datetime | None:

@@ -115,8 +115,8 @@ SHOWN = 5
 
 
 def read_error(response: Response) -> tuple[str, str | None]:
-    """Returns the service's error message and error code. See `explain` for the bodies that are
-    read."""
+    """Returns the service's error message and error code. `explain` lists the forms of error bodies
+    that it knows."""
     try:
         body = response.json()
     except MalformedResponse:
@@ -177,6 +177,6 @@ def _detail(item: Any) -> str:
 def _text(response: Response) -> str:
     words = response.content[:2000].decode("utf-8", "replace").split()
     if len(response.content) > 2000:
-        del words[-1:]  # the last word may be cut off
+        del words[-1:]  # a secret in the last word may be cut off
     text = shorten(" ".join(words), 500)
     return "" if text.startswith(("{", "[", "<")) else text

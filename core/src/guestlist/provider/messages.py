@@ -560,9 +560,9 @@ class Limit:
         count: number of requests.
         per: seconds.
         applies_to: a function that returns whether the limit counts a request; None if it counts
-            all requests. If the service refuses a request that such a limit counts, the requests
-            that it does not count go on.
-        what: the requests that the limit counts, as a plural for people.
+            all requests. If the service refuses a request because of such a limit, only the
+            requests that the limit counts are paused.
+        what: the requests that the limit counts, as a plural noun for messages.
     """
 
     count: int

@@ -38,7 +38,7 @@ PHRASES = {
     "access": "list what a member has access to",
     "own_access": "list what an API key has access to",
 }
-"""Each operation as messages name it, after "offers no way to"."""
+"""The name of each operation in messages, after "offers no way to"."""
 
 
 class _Operation(Generator[Request, Response, T]):

@@ -128,8 +128,8 @@ def by_cursor(
         names: the names of the field with the list. The answer may also be the list itself.
         next: the name of the field with the next cursor, or a function that reads it. An empty
             cursor means the last page.
-        total: the name of the field with the number of all records, or a function that reads it. A
-            missing total is None.
+        total: the name of the field with the number of all records, or a function that reads it.
+            The field may be missing in an answer.
         email: a function that returns the email address in a record; by default the field `email`.
     """
     reply = yield request(cursor)
@@ -246,7 +246,7 @@ def by_number(
     email: Callable[[Any], Any] | None = None,
 ) -> Flow[Page[T]]:
     """Reads one page of a list whose pages are numbered. Reads the previous page again if the list
-    may have become shorter since then: if its total has, or if it has none.
+    may have become shorter since then: if its total is smaller, or if the service reports no total.
 
     Args:
         request: a function that returns the request for a page number.
@@ -292,7 +292,7 @@ def _page(
 
 
 def _found(reply: Response, where: str | Callable[[Response], Any]) -> Any:
-    """Returns the value that a page has besides its records, or None."""
+    """Returns a value of the answer other than the records, such as the total, or None."""
     if callable(where):
         return where(reply)
     body = reply.json()

@@ -3,8 +3,9 @@
 If a record is removed while such a list is read, all later records move up. The first record of the
 next page is then on a page that was already read, and would be skipped. A smaller total shows this.
 Without a total, each page is compared with the last records that were read before it. No record was
-skipped in three cases: the page begins with the last of them; the page before it still ends with
-the last of them; or the page contains any of them, because the order of a list does not change.
+skipped in three cases: the page begins with the last of these records; the page before it still
+ends with the last of them; or the page contains any of them, because the order of a list does not
+change.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from guestlist.provider.messages import Response, record_id
 from guestlist.provider.operations import Flow
 
 MARKS = 5
-"""The number of records of a page by which the next page is compared with it."""
+"""Number of records at the end of a page that are compared with the next page."""
 RESTARTS = 3
-"""How often a list that moves is read again from its beginning."""
+"""Maximum number of times that a list that changes is read again from its beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +137,8 @@ def read_from_offset(position: Position, fetch: Fetch, size: int) -> Flow[Part]:
 
 
 def read_numbered(position: Position, fetch: Fetch, first: int) -> Flow[Part]:
-    """Returns a page by its number. If the total has become smaller, or there is none, the previous
-    page is read again, to see whether it still ends with the same record.
+    """Returns a page by its number. If the total has become smaller, or the service reports none,
+    reads the previous page again, to check whether it still ends with the same record.
 
     Args:
         first: the number of the first page.
@@ -161,7 +162,7 @@ def _moved(position: Position, part: Part, fetch: Fetch, first: int) -> Flow[Par
     if not position.meets(part):
         restarted = position.restarted()
         return restarted.continued((yield from fetch(first)))
-    repeated = position.is_last(part.records[-1])  # the caller has to notice it
+    repeated = position.is_last(part.records[-1])  # the caller must check for a gap
     return replace(part, moved=not repeated, restarts=position.restarts)
 
 

@@ -33,7 +33,7 @@ def setting(
     """Declares one setting of an account, as a field of the provider class.
 
     Args:
-        description: shown to people; without a full stop at the end.
+        description: description for people, without a full stop at the end.
         env: the environment variable that is read if the setting is not given.
         default: the value if neither is set; a setting without a default is required.
         secret: whether the value is masked in `repr`, logs, errors and files.
@@ -91,7 +91,8 @@ def fill_from_environment(
 
 
 def _is_decided(provider: type[BaseModel], name: str, settings: Mapping[str, Any]) -> bool:
-    """Returns whether a setting is given of which `name` is an alternative."""
+    """Returns whether the account has another setting of the same group in `one_of`, so that `name`
+    is not needed."""
     groups = [group for group in getattr(provider, "one_of", ()) if name in group]
     return any(settings.get(other) is not None for group in groups for other in group)
 
