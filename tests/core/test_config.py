@@ -122,12 +122,12 @@ WRONG: dict[str, tuple[str | bytes, str, str]] = {
     "twice": (ACCOUNT + ACCOUNT, "is not valid TOML", "line"),
     "domains of an account": (
         ACCOUNT + 'allowed_domains = ["example.com"]',
-        "allowed_domains: this key applies to all accounts",
+        "allowed_domains: this key cannot be set for a single account",
         "at the beginning of the file, before any [table]",
     ),
     "budget of an account": (
         ACCOUNT + "budget = { total = 5 }",
-        "budget: this key applies to all accounts",
+        "budget: this key cannot be set for a single account",
         "Write [budget] as a table of its own",
     ),
     "not UTF-8": (b"\xff\xfe", "cannot be read", "not UTF-8"),

@@ -307,7 +307,7 @@ def test_remove_without_revoke_says_which_invitation_is_open(
             raise self.unsupported("revoke")
 
     two.members.append({"id": "m-1", "email": ADA})
-    with pytest.raises(errors.Conflict, match=r"was removed, but an invitation is open still") as e:
+    with pytest.raises(errors.Conflict, match=r"was removed, but an invitation is still open") as e:
         make(Unable)("remove", ADA)
     assert "admin: i-1" in e.value.message
     assert e.value.happened

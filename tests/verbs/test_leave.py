@@ -202,7 +202,7 @@ def test_nobody_is_removed_in_place_of_a_record_without_an_address(guests: Any) 
 def test_an_invitation_that_cannot_be_withdrawn_is_an_error(guests: Any) -> None:
     """Vultr cannot withdraw it, so the person might come back."""
     guests.service.organization.invite(guests.case.member, send=False, api_enabled=False)
-    with pytest.raises(Conflict, match="was removed, but an invitation is open still") as caught:
+    with pytest.raises(Conflict, match="was removed, but an invitation is still open") as caught:
         guests.remove(guests.case.member)
     assert caught.value.happened
     assert not guests.is_member(guests.case.member)

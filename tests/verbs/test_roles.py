@@ -190,18 +190,18 @@ def test_a_role_that_was_deleted_meanwhile(guests: Any) -> None:
 def test_who_is_only_invited(guests: Any) -> None:
     guests.invite(ADA)
     guests.forget()
-    with pytest.raises(Conflict, match="is no member: pending") as caught:
+    with pytest.raises(Conflict, match="is not a member: pending") as caught:
         guests.assign_role(ADA, guests.case.role)
     assert "wait" in caught.value.hint
     assert guests.writes == []
     guests.later(days=8)
-    with pytest.raises(Conflict, match="is no member: expired") as caught:
+    with pytest.raises(Conflict, match="is not a member: expired") as caught:
         guests.assign_role(ADA, guests.case.role)
     assert "resend" in caught.value.hint
 
 
 def test_who_is_nobody(guests: Any) -> None:
-    with pytest.raises(Conflict, match="is no member: not invited") as caught:
+    with pytest.raises(Conflict, match="is not a member: not invited") as caught:
         guests.unassign_role("nobody@example.com", guests.case.role)
     assert "Invite" in caught.value.hint
 

@@ -313,7 +313,9 @@ def _account(provider: str, settings: dict[str, Any], plugins: Plugins, folder: 
         if key in FOR_ALL and key not in kind.model_fields:
             with problems:
                 hint = f"Write {FOR_ALL[key]}."
-                raise ConfigError("this key applies to all accounts", hint=hint, place=(key,))
+                raise ConfigError(
+                    "this key cannot be set for a single account", hint=hint, place=(key,)
+                )
             continue
         values[key] = STAND_IN
         with problems:

@@ -154,7 +154,7 @@ def test_what_cannot_be_asked(
     ("words", "code", "message"),
     [
         (["invite", ADA, "-a", "vultr", "--if-exists", "error"], 1, "has an open invitation"),
-        (["assign-role", ADA, "group:Support", "-a", "vultr"], 1, "is no member: pending"),
+        (["assign-role", ADA, "group:Support", "-a", "vultr"], 1, "is not a member: pending"),
         (["remove", ADA, "-a", "vultr"], 1, "is invited and not a member yet"),
         (["status", "00000000-aaaa", "-a", "vultr"], 1, "no invitation or member with the id"),
         (["wait", ADA, "-a", "vultr", "--timeout", "0.05"], 4, "did not become accepted"),

@@ -128,7 +128,7 @@ def test_an_expired_invitation_does_not_prove_that_a_person_is_no_member(home: H
 
 
 def test_errors_name_a_person_by_the_login(home: Home) -> None:
-    with pytest.raises(Conflict, match=r"^github: someone-else is no member: not invited"):
+    with pytest.raises(Conflict, match=r"^github: someone-else is not a member: not invited"):
         home.guests.assign_role("@someone-else", "team:Docs")
     with pytest.raises(NotFound, match="no invitation shows the login someone-else"):
         home.guests.resend("@someone-else")

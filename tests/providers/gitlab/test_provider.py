@@ -344,7 +344,7 @@ def test_an_invitation_hides_its_role_if_there_are_custom_ones(world: World) -> 
     assert guests("invite", ADA, role="Auditor").guest.invitation.roles == ()
     [invitation] = world.service.open_invitations()
     assert invitation.roles[0].name == "Auditor"
-    with pytest.raises(errors.Conflict, match="does not tell its role"):
+    with pytest.raises(errors.Conflict, match="does not show its role"):
         guests("resend", ADA)
     with pytest.raises(errors.Conflict, match="cannot give a custom role"):
         guests("assign_role", ADA, "Auditor")
