@@ -612,6 +612,6 @@ class OffboardResult(Model):
 
     @property
     def access_remains(self) -> bool:
-        """Whether the person has access anywhere, or whether they have is unknown."""
+        """True if the person still has access to an account, or if that is unknown."""
         remaining = (OffboardOutcome.REMAINS, OffboardOutcome.UNKNOWN)
         return any(one.outcome in remaining for one in self.accounts)

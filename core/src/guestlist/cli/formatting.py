@@ -103,8 +103,8 @@ def _half_a_unit(ahead: timedelta) -> timedelta:
 
 
 class RoleLabels:
-    """Looks up the names of roles. Reads an account's roles once, when the first role without a
-    name is met.
+    """Looks up the names of roles. Reads an account's roles once, when a role without a name
+    appears for the first time.
 
     Args:
         guests: returns the client. Called only if names must be read.

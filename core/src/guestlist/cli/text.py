@@ -16,7 +16,8 @@ FLAGS = {
     "a larger budget": "a longer --timeout",
     "The ledger holds the details.": "`guestlist log` shows more.",
 }
-"""What a message of the library names, and what the command line prints instead."""
+"""Python arguments that messages of the library name, and the flags that the command line prints
+instead."""
 
 
 def printable(text: str) -> str:

@@ -70,8 +70,8 @@ def unresolved(store: Store, since: float = 0.0) -> Iterator[Unresolved]:
 
 
 def prepared(store: Store) -> Iterator[tuple[str, str]]:
-    """Yields the accounts and keys of people whose open invitation proves no email, because an
-    order may have created a record without sending one (`Effect.PREPARE`).
+    """Yields the accounts and keys of people whose open invitation does not prove that they got an
+    email, because an order may have created a record without sending one (`Effect.PREPARE`).
 
     Raises:
         LedgerError: the ledger cannot be read.

@@ -108,7 +108,7 @@ class OrderOutcome:
         outcome: one word, such as `invited`.
         email_sent: whether an email was sent; None if no email was due or if that is unknown.
         detail: a warning or an error message.
-        deferred: deferred grants that begin with the outcome.
+        deferred: the roles to defer because of the outcome.
         preparation: the progress of an invitation of two requests; None if nothing was prepared.
     """
 

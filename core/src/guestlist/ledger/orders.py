@@ -119,8 +119,8 @@ def _read_all(store: Store, wanted: Select[Any]) -> list[Order]:
 
 def last_unanswered(store: Store, account: str, key: str) -> Order | None:
     """Returns the last order to send a guest an email whose request got no answer, whose outcome
-    stays unknown, or which was only prepared; None if there is none. One without an answer comes
-    first."""
+    stays unknown, or which was only prepared; None if there is none. Prefers an order whose request
+    got no answer."""
     wanted = (
         select(*COLUMNS)
         .where(
@@ -387,7 +387,8 @@ _SETTLE_ASKED = update(orders).where(*_ASKED).values(**_SETTLED)
 _SETTLE = update(orders).where(*_SENT).values(**_SETTLED)
 _this = orders.alias()
 _of_this = (_this.c.id == bindparam("this"), _this.c.key == orders.c.key)
-# Also of other orders: one of a run may complete what a later single call has prepared.
+# Updates other orders, too: an order of a run may complete an invitation that a later single call
+# has prepared.
 _COMPLETE = (
     update(orders)
     .where(IS_PREPARED, exists().where(*_of_this, _this.c.account == orders.c.account))
