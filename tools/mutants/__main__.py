@@ -1,4 +1,4 @@
-"""Breaks the providers in the ways that authors do, and sees whether the conformance suite notices.
+"""Breaks the providers in the ways that authors do, and sees whether their tests notice.
 
     python -m tools.mutants                   every mutant; the result goes into docs/conformance.md
     python -m tools.mutants --listed          those that people have thought of
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from random import Random
 
 from tools.mutants.making import PROVIDERS, ROOT, Mutant, listed, made, package
-from tools.mutants.trying import Jury
+from tools.mutants.trying import Jury, is_of_the_suite
 
 DOCUMENT = ROOT / "docs" / "conformance.md"
 ENOUGH = 0.95
@@ -50,9 +50,16 @@ class Account:
 
     @property
     def figure(self) -> str:
-        total = len(self.mutants)
-        found = total - len(self.survivors)
-        return f"{found} of {total} ({found / total:.1%})"
+        """How many were found."""
+        return self._share(len(self.mutants) - len(self.survivors))
+
+    @property
+    def figure_of_the_suite(self) -> str:
+        """How many the conformance suite alone finds, which runs before the other tests."""
+        return self._share(sum(map(is_of_the_suite, filter(None, self.found.values()))))
+
+    def _share(self, count: int) -> str:
+        return f"{count} of {len(self.mutants)} ({count / len(self.mutants):.1%})"
 
     def complaints(self) -> Iterator[str]:
         """What is not as it has to be."""
@@ -68,8 +75,11 @@ class Account:
 
 def written(accounts: list[Account]) -> str:
     """The figures and the survivors, for people."""
-    lines = ["| provider | mutants | found |", "| --- | --- | --- |"]
-    lines += [f"| {one.provider} | {one.kind} | {one.figure} |" for one in accounts]
+    lines = ["| provider | mutants | found | by the suite alone |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| {one.provider} | {one.kind} | {one.figure} | {one.figure_of_the_suite} |"
+        for one in accounts
+    ]
     for provider in dict.fromkeys(one.provider for one in accounts):
         lines += ["", f"Survivors of {provider}:", ""]
         reasons: dict[str, list[str]] = {}
@@ -104,7 +114,7 @@ def main() -> int:
         unbroken = Mutant(provider, "none", source.name, source.read_text("utf-8"))
         for found in jury.unbroken(unbroken):
             if found:
-                sys.exit(f"{provider}: the suite fails on the provider as it is: {found}")
+                sys.exit(f"{provider}: a test fails on the provider as it is: {found}")
         for kind, think in KINDS.items():
             mutants = [one for one in think(provider) if given.only in one.name]
             if given.sample is not None and given.sample < len(mutants):
@@ -114,7 +124,8 @@ def main() -> int:
                 account = Account(provider, kind, mutants, jury.verdicts(provider, mutants))
                 accounts.append(account)
                 took = time.monotonic() - began
-                print(f"{provider}, {kind}: {account.figure}, {took:.0f} s", flush=True)
+                alone = f"{account.figure_of_the_suite} by the suite alone"
+                print(f"{provider}, {kind}: {account.figure}, {alone}, {took:.0f} s", flush=True)
                 for complaint in account.complaints():
                     print(f"    {complaint}", flush=True)
     is_part = given.listed or given.only or given.sample is not None

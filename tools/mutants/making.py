@@ -40,8 +40,12 @@ def package(provider: str) -> Path:
     return ROOT / "providers" / provider / "src" / f"guestlist_{provider}"
 
 
-def suite(provider: str) -> Path:
-    return ROOT / "tests" / "providers" / provider / "test_conformance.py"
+def tests(provider: str) -> list[Path]:
+    """Returns the provider's own fast tests: the conformance suite, and the tests of the provider
+    and of its readers, if there are any."""
+    folder = ROOT / "tests" / "providers" / provider
+    names = ("test_conformance.py", "test_provider.py", "test_reading.py")
+    return [folder / name for name in names if (folder / name).exists()]
 
 
 def table(provider: str) -> dict[str, Any]:

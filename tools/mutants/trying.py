@@ -1,6 +1,6 @@
-"""Trying the conformance suite on mutants, fast.
+"""Trying a provider's tests on mutants, fast.
 
-The suite is loaded once for each provider. A mutant is tried in a fork of that process, in which
+The tests are loaded once for each provider. A mutant is tried in a fork of that process, in which
 the code of one function is exchanged; only where more than functions has changed, such as a table
 or a fact, is the provider loaded anew. The tests that found the most mutants so far come first, and
 the first failure ends it.
@@ -31,7 +31,7 @@ from typing import Any
 
 import pytest
 from _pytest.runner import runtestprotocol
-from tools.mutants.making import ROOT, Mutant, package, suite
+from tools.mutants.making import ROOT, Mutant, package, tests
 
 import pytest_guestlist.conformance  # noqa: F401 - what no mutant changes is loaded once
 from guestlist.plugins import installed
@@ -46,21 +46,37 @@ BROKEN = "it does not load, or does not end"
 PYTEST = (
     *("-x", "-q", "--tb=no", "--assert=plain", "--disable-plugin-autoload"),
     *("-p", "pytest_guestlist.plugin", "-p", "pytest_timeout", "-p", "no:cacheprovider"),
-    *("-o", "addopts=--import-mode=importlib"),
+    *("-o", "addopts=--import-mode=importlib", "-m", "not proof"),
 )
+
+
+def is_of_the_suite(found: str) -> bool:
+    """Returns whether a test is one of the conformance suite."""
+    return "test_conformance.py" in found or found == BROKEN
+
 
 Target = Callable[[Mutant, list[str], Connection], None]
 
 
+def in_order(items: Iterable[pytest.Item], first: list[str]) -> list[pytest.Item]:
+    """Returns the tests in the order in which to run them: the conformance suite before the
+    provider's own tests, and of each what found the most mutants."""
+    place = {name: number for number, name in enumerate(first)}
+    return sorted(
+        items,
+        key=lambda item: (not is_of_the_suite(item.nodeid), place.get(item.nodeid, len(place))),
+    )
+
+
 class Order:
-    """The plugin that runs first what found the most mutants, and notes what finds this one."""
+    """The plugin that runs the tests in order, and notes which of them finds this mutant."""
 
     def __init__(self, first: list[str]) -> None:
-        self._first = {name: number for number, name in enumerate(first)}
+        self._first = first
         self.found = BROKEN
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items.sort(key=lambda item: self._first.get(item.nodeid, len(self._first)))
+        items[:] = in_order(items, self._first)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
@@ -77,7 +93,7 @@ def confine() -> None:
 
 
 def load_and_try(mutant: Mutant, first: list[str], answer: Connection) -> None:
-    """Loads the mutant, runs the suite on it, and returns which test found it."""
+    """Loads the mutant, runs the tests on it, and returns which test found it."""
     confine()
     sys.dont_write_bytecode = True
     with tempfile.TemporaryDirectory() as folder:
@@ -87,12 +103,12 @@ def load_and_try(mutant: Mutant, first: list[str], answer: Connection) -> None:
         (copy / mutant.file).write_text(mutant.text, "utf-8")
         sys.path.insert(0, folder)
         order = Order(first)
-        code = pytest.main([*PYTEST, *classes(mutant.provider)], plugins=[order])
+        code = pytest.main([*PYTEST, *selected(mutant.provider)], plugins=[order])
         answer.send("" if code == pytest.ExitCode.OK else order.found)
 
 
 class Bench:
-    """The plugin that collects the suite, and then tries mutants instead of running it."""
+    """The plugin that collects the tests, and then tries mutants instead of running it."""
 
     def __init__(self, run: Callable[[Target], None]) -> None:
         self._run = run
@@ -101,12 +117,11 @@ class Bench:
         items = session.items
 
         def change_and_try(mutant: Mutant, first: list[str], answer: Connection) -> None:
-            """Exchanges functions, runs the suite, and returns which test failed."""
+            """Exchanges functions, runs the tests, and returns which test failed."""
             confine()
             for name, code in (changed_functions(mutant) or {}).items():
                 function(mutant, name).__code__ = code
-            place = {name: number for number, name in enumerate(first)}
-            ordered = sorted(items, key=lambda item: place.get(item.nodeid, len(place)))
+            ordered = in_order(items, first)
             for item, following in zip(ordered, [*ordered[1:], None], strict=True):
                 reports = runtestprotocol(item, nextitem=following, log=False)
                 if any(report.failed for report in reports):
@@ -170,28 +185,34 @@ def prepare(provider: str) -> None:
     name = package(provider).name
     for part in ("provider", "sandbox"):
         importlib.import_module(f"{name}.{part}")
-    tests = suite(provider).stem
+    ends = tuple(f"{provider}.{path.stem}" for path in tests(provider))
     for loaded in list(sys.modules):
-        own = (
-            loaded == name
-            or loaded.startswith(f"{name}.")
-            or loaded.endswith(f"{provider}.{tests}")
-        )
+        own = loaded == name or loaded.startswith(f"{name}.") or loaded.endswith(ends)
         if own and not loaded.startswith(f"{name}.sandbox"):
             del sys.modules[loaded]
     installed.cache_clear()
 
 
 @cache
-def classes(provider: str) -> tuple[str, ...]:
-    """The test classes of the suite that run on the sandbox, as pytest calls them."""
-    tests = ast.parse(suite(provider).read_text("utf-8")).body
-    names = [one.name for one in tests if isinstance(one, ast.ClassDef)]
-    return tuple(
-        f"{suite(provider)}::{name}"
-        for name in names
-        if name.startswith("Test") and "RealServer" not in name and "Recorded" not in name
-    )
+def selected(provider: str) -> tuple[str, ...]:
+    """Returns the tests to run, as pytest calls them: of the conformance suite the classes that run
+    on the sandbox, and the other files whole. pytest leaves out the proofs, as CI does."""
+    found: list[str] = []
+    for path in tests(provider):
+        names = [
+            one.name
+            for one in ast.parse(path.read_text("utf-8")).body
+            if isinstance(one, ast.ClassDef)
+        ]
+        if path.stem != "test_conformance":
+            found.append(str(path))
+            continue
+        found += [
+            f"{path}::{name}"
+            for name in names
+            if name.startswith("Test") and "RealServer" not in name and "Recorded" not in name
+        ]
+    return tuple(found)
 
 
 class Jury:
@@ -242,7 +263,7 @@ class Jury:
         if mutants:
             bench = Bench(lambda target: found.update(self._tried(mutants, target)))
             with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-                pytest.main([*PYTEST, *classes(provider)], plugins=[bench])
+                pytest.main([*PYTEST, *selected(provider)], plugins=[bench])
 
     def _tried(self, mutants: list[Mutant], target: Target) -> Iterator[tuple[str, str]]:
         waiting = mutants[::-1]
@@ -285,7 +306,7 @@ class Jury:
 
 @cache
 def _tested(provider: str) -> str:
-    return _digest([*package(provider).rglob("*.py"), suite(provider)])
+    return _digest([*package(provider).rglob("*.py"), *tests(provider)])
 
 
 def _digest(files: Iterable[Path]) -> str:
