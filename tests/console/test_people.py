@@ -98,7 +98,7 @@ def test_accounts_show_what_they_can_do(visitor: Visitor) -> None:
     assert "all programs that share this ledger" in page
     assert "withdraw an invitation" in page
     visitor.post("/accounts/check", account="vultr", csrf=field(page, "csrf"))
-    assert "The key works" in visitor.page("/accounts")
+    assert "The key can read" in visitor.page("/accounts")
 
 
 @pytest.mark.parametrize("back", ["https://evil.example/", "//evil.example/", "people"])

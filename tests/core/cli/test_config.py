@@ -96,7 +96,8 @@ def test_init_asks_in_a_terminal_and_checks_the_key(
     typed(account["base_url"], account["organization_id"], secret=account["token"])
     run = plain("config", "init", "betterauth")
     assert run.code == 0
-    assert "better-auth: the key works (" in run.out
+    assert "better-auth: the key can read (" in run.out
+    assert "Only reading was checked." in run.err
     assert account["token"] not in run.out + run.err
     assert FILE.stat().st_mode & 0o077 == 0
     assert tomllib.loads(FILE.read_text())["accounts"]["betterauth"] == {
@@ -115,6 +116,19 @@ def test_init_shows_why_a_key_does_not_work(
     assert (run.code == 0) is written
     assert "HTTP 401" in run.err
     assert FILE.exists() is written
+
+
+def test_the_end_of_the_input_leaves_a_secret_for_later(
+    plain: Cli, typed: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end_of_input(_question: str) -> str:
+        raise EOFError
+
+    typed("", "", "yes", secret="")
+    monkeypatch.setattr("getpass.getpass", end_of_input)
+    assert plain("config", "init", "betterauth").code == 0
+    written = tomllib.loads(FILE.read_text())["accounts"]["betterauth"]
+    assert written["token"] == {"env": "BETTER_AUTH_TOKEN"}
 
 
 def test_what_is_left_for_later_is_a_variable(plain: Cli, typed: Callable[..., None]) -> None:

@@ -155,6 +155,21 @@ DOCUMENTED = (
         ],
     ),
     Example("organization", [ORGANIZATION | {"name": None}, []], "github", several=True),
+    Example(
+        "organization",
+        [ORGANIZATION, []],
+        Forbidden,
+        several=True,
+        headers={"X-OAuth-Scopes": "read:org, repo"},
+        error_contains="only the scopes read:org, repo",
+    ),
+    Example(
+        "organization",
+        [ORGANIZATION, []],
+        "GitHub, Inc.",
+        several=True,
+        headers={"X-OAuth-Scopes": "admin:org, repo"},
+    ),
     # ---- inviting
     Example(
         "invite",

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import httpx
 import pytest
+from tests.providers.github.kit import client, sandbox
 
 from guestlist import Guestlist
 from guestlist.errors import (
@@ -29,7 +30,7 @@ from guestlist.exchange.step import Failure, Outgoing
 from guestlist.models import Member, NewInvitation, Outcome, RemoveOutcome, Role, State
 from guestlist.provider import Response
 from guestlist_github import GitHub, GitHubOptions
-from guestlist_github.sandbox import OWNER_TOKEN, GitHubService
+from guestlist_github.sandbox import CLASSIC_TOKENS, OWNER_TOKEN, GitHubService
 from pytest_guestlist.conformance import SandboxBackend
 from pytest_guestlist.conformance.clients import WiredGuestlist
 
@@ -338,6 +339,19 @@ def test_a_young_organization_has_50_invitations_a_day() -> None:
     assert limits[86400.0] == 50
     kinds = ["requests", "reading requests", "changes", *["invitations"] * 3]
     assert [one.what for one in provider().limits] == kinds
+
+
+def test_check_refuses_a_classic_token_that_may_only_read() -> None:
+    owner, reader = CLASSIC_TOKENS
+    with sandbox() as (service, url):
+        with client(service, url, token=owner) as guests:
+            assert guests.check() == "Octo Works"
+        with (
+            client(service, url, token=reader) as guests,
+            pytest.raises(Forbidden, match="only the scopes read:org, repo") as refused,
+        ):
+            guests.check()
+    assert "admin:org" in refused.value.hint
 
 
 def test_a_full_organization() -> None:

@@ -82,6 +82,15 @@ GROUP: dict[str, Any] = {"group": "55", "project": None}
 PROJECT: dict[str, Any] = {"group": None, "project": "my/site"}
 
 
+TOKEN: dict[str, Any] = {"id": 4, "name": "guestlist", "scopes": ["api"], "user_id": 1}
+"""The record of a token (docs.gitlab.com, "Personal access tokens API")."""
+
+
+def sent(*answers: Any) -> dict[str, Any]:
+    """Returns the answers of an operation that sends several requests."""
+    return {"answers": list(answers), "several": True}
+
+
 def refused(message: Any, means: type[Exception], error_contains: str, **more: Any) -> Example:
     """Returns an error in a 201."""
     body = {"status": "error", "message": message, **more}
@@ -223,7 +232,20 @@ DOCUMENTED = (
     answered(409, {"message": {"a": "taken"}}, Conflict, "a: taken"),
     answered(422, {"message": {"a": ["taken"]}}, Rejected, "a: taken"),
     answered(400, {"error": {"a": "wrong"}}, Rejected, "a: wrong"),
-    Example("organization", {"name": "Works"}, "Works", settings=GROUP),
+    Example("organization", **sent({"name": "Works"}, TOKEN), means="Works", settings=GROUP),
+    Example(
+        "organization",
+        **sent({"name": "Works"}, TOKEN | {"scopes": ["read_api", "read_user"]}),
+        means=Forbidden,
+        error_contains="only the scopes read_api, read_user",
+        settings=GROUP,
+    ),
+    Example(
+        "organization",
+        **sent({"name": "Works"}, TOKEN | {"scopes": ["granular"]}),
+        means="Works",
+        settings=GROUP,
+    ),
     Example(
         "assign_role",
         PERSON,
@@ -343,15 +365,15 @@ DOCUMENTED = (
     ),
     Example(
         "organization",
-        {"name": "Works", "full_name": "Holding / Works"},
-        "Holding / Works",
-        sends=["/groups/55?with_projects=false"],
+        **sent({"name": "Works", "full_name": "Holding / Works"}, TOKEN),
+        means="Holding / Works",
+        sends=["/groups/55?with_projects=false", "/api/v4/personal_access_tokens/self"],
         settings=GROUP,
     ),
     Example(
         "organization",
-        {"name": "Site", "name_with_namespace": "Works / Site"},
-        "Works / Site",
+        **sent({"name": "Site", "name_with_namespace": "Works / Site"}, TOKEN),
+        means="Works / Site",
         settings=PROJECT,
     ),
     answered(401, {"message": "401 Unauthorized"}, Unauthorized, "Create a new token"),

@@ -385,6 +385,13 @@ def test_each_mistake_has_a_clear_error(world: World, mistake: str) -> None:
     assert hint in refused.value.hint
 
 
+def test_check_refuses_a_token_that_may_only_read(world: World) -> None:
+    with pytest.raises(errors.Forbidden, match="only the scopes read_api") as refused:
+        world.guests(token=READ_ONLY_TOKEN)("check")
+    assert "the scope api" in refused.value.hint
+    assert world.guests()("check") == "Example Holding / Example Works"
+
+
 def test_a_plan_without_custom_roles_is_named(world: World) -> None:
     world.service.configure(plan="free")
     with pytest.raises(errors.Forbidden) as refused:

@@ -245,6 +245,8 @@ def test_the_organization_and_its_custom_roles(server: Recorder) -> None:
         *requests_of(account, server.service, account.roles()),
     ]
     client = gitlab.Gitlab(server.url, private_token=OWNER_TOKEN)
-    client.groups.get(42, with_projects=False).member_roles.list(get_all=True)
+    group = client.groups.get(42, with_projects=False)
+    client.personal_access_tokens.get("self")
+    group.member_roles.list(get_all=True)
     theirs = [replace(one, query=one.query.lower()) for one in server.sent]
     assert mine == theirs

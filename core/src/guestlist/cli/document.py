@@ -138,7 +138,8 @@ class AccountRow(Row):
     title: str
     base_url: str
     working: bool | None = None
-    """Whether the service accepts the key; null if it was not asked or did not answer."""
+    """Whether the key can read; null if the service was not asked or did not answer. Only a service
+    that shows it refuses a key that cannot invite."""
     organization: str | None = None
     """The organization that the key belongs to, if the service reports it."""
 

@@ -21,7 +21,7 @@ from guestlist.cli.document import (
 from guestlist.cli.formatting import RecordFormatter, basis_text, grant_path
 from guestlist.cli.printing import print_message
 from guestlist.cli.screen import Cell, Column, Screen, Text
-from guestlist.cli.text import printable, spaced, yes_or_no
+from guestlist.cli.text import ONLY_READ, printable, spaced, yes_or_no
 from guestlist.ledger.log import LineState, LogLine
 from guestlist.models import (
     Access,
@@ -377,8 +377,8 @@ class Tables:
         return self._screen.lines(lines)
 
     def accounts(self, rows: Sequence[AccountRow]) -> None:
-        """Prints the configured accounts and whether their keys work."""
-        marks = {True: Text("works", "green"), False: Text("does not work", "red"), None: Text()}
+        """Prints the configured accounts and whether the services accept their keys."""
+        marks = {True: Text("can read", "green"), False: Text("does not work", "red"), None: Text()}
         self._list(
             rows,
             (ACCOUNT, lambda row: row.account),
@@ -387,6 +387,8 @@ class Tables:
             (Column("Organization"), lambda row: row.organization or ""),
             (Column("Address", style="dim", spare=1), lambda row: row.base_url),
         )
+        if any(row.working for row in rows):
+            print_message("hint", ONLY_READ)
 
     def tokens(self, rows: Sequence[TokenRow]) -> None:
         """Prints the tokens of the HTTP API."""

@@ -19,6 +19,11 @@ FLAGS = {
 """Python arguments that messages of the library name, and the flags that the command line prints
 instead."""
 
+ONLY_READ = (
+    "Only reading was checked. If a key may not invite, most services show it only when it tries."
+)
+"""The hint after a successful check of a key."""
+
 
 def printable(text: str) -> str:
     """Returns the text on one line, with control characters escaped so that they cannot act on a

@@ -377,8 +377,9 @@ class Provider(BaseModel):
 
     def organization(self) -> Flow[str]:
         """Returns the name of the account's organization. Must be a cheap request that fails if the
-        credentials are invalid. If the service has no name for it, return the host and path of
-        `base_url`, without the scheme."""
+        credentials are invalid. If the service shows that they may only read, raise `Forbidden`. If
+        the service has no name for the organization, return the host and path of `base_url`,
+        without the scheme."""
         raise self.unsupported("organization")
 
     def invite(self, new: NewInvitation) -> Flow[Invitation | Member]:

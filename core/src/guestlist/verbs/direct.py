@@ -17,7 +17,10 @@ T = TypeVar("T")
 
 
 def check(accounts: Accounts, *, account: str | None = None) -> Steps[str]:
-    """Checks with a cheap request that the account's credentials work.
+    """Checks with cheap requests that the service accepts the account's credentials. Only reads.
+
+    Most services do not show whether the credentials may also invite: the first invitation shows
+    it.
 
     Args:
         account: the name of the account. May be omitted if there is only one.
@@ -28,6 +31,7 @@ def check(accounts: Accounts, *, account: str | None = None) -> Steps[str]:
 
     Raises:
         Unauthorized: the service does not accept the credentials.
+        Forbidden: the service shows that the credentials may only read.
     """
     call = accounts.call(account)
     provider = call.provider

@@ -198,10 +198,17 @@ class GitHub(Provider):
     @operation
     def organization(self) -> Flow[str]:
         """Returns the name of the organization, if the token may list its invitations: anyone may
-        read the name of a public organization."""
-        reply = yield self._get()
-        raw = reply.mapping()
-        yield self._get("invitations", per_page=1)
+        read the name of a public organization.
+
+        Raises:
+            Forbidden: the token is a classic one that may only read. GitHub shows its scopes, and
+                not those of other tokens (docs.github.com, "Scopes for OAuth apps").
+        """
+        raw = (yield self._get()).mapping()
+        reply = yield self._get("invitations", per_page=1)
+        scopes = reply.headers.get("x-oauth-scopes")
+        if scopes and "admin:org" not in scopes.replace(",", " ").split():
+            raise Forbidden(f"the token has only the scopes {scopes}", hint=OWNER)
         return str(raw.get("name") or raw["login"])
 
     @operation

@@ -40,6 +40,8 @@ from guestlist.sandbox.service import SandboxRefusal, Switch
 ORG = "octo-works"
 OWNER_TOKEN = "github_pat_SANDBOX_OWNER"
 READ_ONLY_TOKEN = "github_pat_SANDBOX_READ_ONLY"
+CLASSIC_TOKENS = {"ghp_SANDBOX_OWNER": "admin:org, repo", "ghp_SANDBOX_READER": "read:org, repo"}
+"""The scopes of classic tokens, which answers show."""
 PEOPLE = {
     "olga@example.org": ("Olga Owner", "olga-octo", ("admin",)),
     "lena@example.org": ("Lena Lead", "lena-lead", ("member", "platform")),
@@ -139,6 +141,8 @@ class GitHubService(OrganizationService):
         owner = organization.members()[0].person
         organization.add_key(owner, OWNER_TOKEN)
         organization.add_key(owner, READ_ONLY_TOKEN, read_only=True)
+        for token, scopes in CLASSIC_TOKENS.items():
+            organization.add_key(owner, token, read_only="admin:org" not in scopes)
         for email, login in OUTSIDERS.items():
             organization.add_person(email, login=login)
 
@@ -557,6 +561,8 @@ class GitHubService(OrganizationService):
         self, response: Response, request: IncomingRequest, limit_result: RateLimitResult | None
     ) -> None:
         response.headers["x-github-request-id"] = f"{self.random.getrandbits(32):08X}"
+        if scopes := CLASSIC_TOKENS.get(self.credentials(call)):
+            response.headers["x-oauth-scopes"] = scopes
         if limit_result is not None:
             response.headers["x-ratelimit-limit"] = str(limit_result.limit)
             response.headers["x-ratelimit-remaining"] = str(limit_result.remaining)

@@ -68,6 +68,8 @@ QUEUED = "queued for administrator approval"
 _PROGRAM = re.compile(r"(project|group)_\d+_bot(_\w+)?|service_account_\w+")
 """User names that GitLab gives to the users of access tokens and to service accounts."""
 
+_SCOPE_NEEDED = "Create a token with the scope api."
+
 _REFUSALS: tuple[tuple[str, type[GuestlistError], str], ...] = (
     ("already been taken", Conflict, ""),
     ("already exists in source", Conflict, ""),
@@ -186,7 +188,7 @@ class GitLab(Provider):
             error.hint = "Create a new token: this one is wrong, expired or revoked."
         if response.status == 403:
             error.hint = (
-                "Create a token with the scope api."
+                _SCOPE_NEEDED
                 if "insufficient_scope" in (error.code or "")
                 else f"The token's owner needs the role {self._role_needed}."
             )
@@ -212,11 +214,25 @@ class GitLab(Provider):
 
     @operation
     def organization(self) -> Flow[str]:
-        """Returns the name of the group or project."""
+        """Returns the name of the group or project.
+
+        Raises:
+            Forbidden: GitLab shows that the token may only read. It shows the scopes of personal
+                access tokens (docs.gitlab.com, "Personal access tokens API").
+        """
         query = {"with_projects": False} if self.group is not None else {}
         reply = yield Request.get(*self._path(), query=query)
         raw = reply.mapping()
-        return str(raw.get("full_name") or raw.get("name_with_namespace") or raw["name"])
+        name = str(raw.get("full_name") or raw.get("name_with_namespace") or raw["name"])
+        try:
+            reply = yield Request.get("api", "v4", "personal_access_tokens", "self")
+        except NotFound:  # another kind of token, or an old server
+            return name
+        scopes = reply.mapping()["scopes"]
+        if scopes and all(one.startswith("read_") for one in scopes):
+            listed = ", ".join(scopes)
+            raise Forbidden(f"the token has only the scopes {listed}", hint=_SCOPE_NEEDED)
+        return name
 
     @operation
     def invite(self, new: NewInvitation) -> Flow[Invitation | Member]:

@@ -6,14 +6,15 @@ import getpass
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from guestlist.cli.confirmation import confirm
 from guestlist.cli.document import AccountRow, FileRow
 from guestlist.cli.parser import UsageError
-from guestlist.cli.printing import print_errors, print_text
+from guestlist.cli.printing import print_errors, print_message, print_text
 from guestlist.cli.session import Session, no_account_error
-from guestlist.cli.text import comma_list, printable
+from guestlist.cli.text import ONLY_READ, comma_list, printable
 from guestlist.client import Guestlist
 from guestlist.config import FILE, VARIABLE, config_path
 from guestlist.errors import ConfigError, GuestlistError
@@ -108,9 +109,11 @@ def ask_settings(kind: type[Provider]) -> dict[str, str]:
         if setting.env and os.environ.get(setting.env):
             print_text(f"{setting.name}: taken from {setting.env}")
             continue
+        answer = ""
         question = f"{setting.name} ({printable(setting.description.rstrip('.'))}): "
         if setting.secret:
-            answer = getpass.getpass(question)
+            with suppress(EOFError):  # at the end of the input, the rest is left for later
+                answer = getpass.getpass(question)
         else:
             print(question, end="", file=sys.stderr, flush=True)
             answer = sys.stdin.readline()
@@ -133,7 +136,8 @@ def _check_key(kind: type[Provider], answers: Mapping[str, str]) -> None:
         print_errors([error])
         confirm("Write the file all the same?", yes=False)
     else:
-        print_text(f"{kind.title}: the key works" + f" ({organization})." * bool(organization))
+        print_text(f"{kind.title}: the key can read" + f" ({organization})." * bool(organization))
+        print_message("hint", ONLY_READ)
 
 
 def _check(session: Session) -> None:
