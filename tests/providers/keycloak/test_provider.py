@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -175,16 +176,25 @@ def test_a_wrong_setting_is_named(place: Place, wrong: str) -> None:
     assert hint in refused.value.hint
 
 
-@pytest.mark.parametrize("path", ["/admin", "/auth/admin/master/console", "/realms/works"])
-def test_the_url_of_a_page_of_the_server_is_refused(path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        ("/admin", "end before /admin: write https://id.example.com here"),
+        ("/auth/admin/master/console", "write https://id.example.com/auth here"),
+        ("/realms/works", 'write https://id.example.com here, and "works" as realm'),
+        ("/realms/works/account", 'write https://id.example.com here, and "works" as realm'),
+    ],
+)
+def test_the_url_of_a_page_of_the_server_is_refused(path: str, advice: str) -> None:
     settings: dict[str, Any] = {
         "realm": "r",
         "organization_id": "o",
         "client_id": "c",
         "client_secret": "s",
     }
-    with pytest.raises(ConfigError, match="it must be the URL of the server, without /"):
+    with pytest.raises(ConfigError, match=re.escape(advice)) as refused:
         Keycloak(base_url=f"https://id.example.com{path}", **settings)
+    assert refused.value.hint.startswith("base_url: The server's URL")
 
 
 def test_no_id_is_looked_for_in_a_wrong_organization(place: Place) -> None:

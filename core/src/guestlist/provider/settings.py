@@ -158,16 +158,17 @@ def settings_error(provider: type[BaseModel], title: str, error: ValidationError
     """Returns the error for invalid settings. Its message contains no values, because they may be
     secret."""
     fields = provider.model_fields
-    hint = f"The settings are: {', '.join(fields)}."
     problems = []
     for problem in error.errors(include_input=False, include_url=False):
         name = str(problem["loc"][0]) if problem["loc"] else ""
         env = environment_variable(fields[name]) if name in fields else None
         where = f"{title}: {name}: " if name else f"{title}: "
+        hint = f"{name}: {fields[name].description}." if name in fields else ""
         if problem["type"] == "missing":
             wrong = "it is missing" + (f" (or set {env})" if env else "")
         elif problem["type"] == "extra_forbidden":
             where, wrong = f"{title}: ", f"there is no setting {name!r}"
+            hint = f"The settings are: {', '.join(fields)}."
         else:
             wrong = describe_problem(problem)
         problems.append(ConfigError(wrong, where=where, hint=hint, place=(name,)))

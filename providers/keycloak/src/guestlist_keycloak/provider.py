@@ -152,9 +152,10 @@ class Keycloak(Provider):
     @field_validator("base_url")
     @classmethod
     def _is_of_the_server(cls, url: str) -> str:
-        if found := re.search(r"/(admin|realms)(/|$)", url):
-            server = url[: found.start()]
-            raise ValueError(f"it must be the URL of the server, without /{found[1]}: {server}")
+        if found := re.search(r"/(admin|realms)(?:/|$)([^/]*)", url):
+            server, part, name = url[: found.start()], *found.groups()
+            and_realm = f' here, and "{name}" as realm' if part == "realms" and name else " here"
+            raise ValueError(f"it has to end before /{part}: write {server}{and_realm}")
         return url
 
     @property
