@@ -561,7 +561,7 @@ class GitHubService(OrganizationService):
         self, response: Response, request: IncomingRequest, limit_result: RateLimitResult | None
     ) -> None:
         response.headers["x-github-request-id"] = f"{self.random.getrandbits(32):08X}"
-        if scopes := CLASSIC_TOKENS.get(self.credentials(call)):
+        if scopes := CLASSIC_TOKENS.get(self.credentials(request)):
             response.headers["x-oauth-scopes"] = scopes
         if limit_result is not None:
             response.headers["x-ratelimit-limit"] = str(limit_result.limit)

@@ -144,15 +144,15 @@ class GitLabService(OrganizationService):
     # ------------------------------------------------------------------ the endpoints
 
     @routes.get("/api/v4/personal_access_tokens/self")
-    def show_token(self, call: Call) -> Any:
+    def show_token(self, request: IncomingRequest) -> Any:
         return {
             "id": 4,
             "name": "guestlist",
             "revoked": False,
             "created_at": written(self.organization.created_at),
             "description": None,
-            "scopes": ["read_api" if call.key and call.key.read_only else "api"],
-            "user_id": int(call.caller.id),
+            "scopes": ["read_api" if request.key and request.key.read_only else "api"],
+            "user_id": int(request.caller.id),
             "last_used_at": None,
             "active": True,
             "expires_at": None,
