@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -247,6 +248,36 @@ def test_removing_an_invited_person_withdraws_the_invitation() -> None:
     assert house.state(invitation) == "revoked"
     house.organization.restore(invitation.member)
     assert invitation.member.status == "invited"
+
+
+def test_people_and_invitations_are_found_by_their_present_address() -> None:
+    house = House(membership_starts="invitation", resend_id="change")
+    person = house.lena.person
+    house.organization.change_address(person, OTHER)
+    assert house.organization.person_with(OTHER.upper()) is person
+    assert house.organization.member_with(OTHER) is house.lena
+    assert house.organization.person_with(LENA) is house.organization.member_with(LENA) is None
+    invitation = house.invite()
+    with house.organization.hidden({house.organization.resend(invitation).id}):
+        assert house.organization.invitations_to(ADA) == [invitation.before]
+    assert house.organization.invitations_to(ADA) == [invitation]
+    house.organization.revoke(invitation)
+    assert house.organization.person_with(ADA) is not None
+    assert house.organization.member_with(ADA) is None
+
+
+def test_an_invitation_costs_as_little_among_thousands() -> None:
+    house = House(membership_starts="invitation", duplicates="resend")
+
+    def cpu_seconds(first: int, last: int) -> float:
+        begin = time.process_time()
+        for number in range(first, last):
+            house.invite(f"guest{number}@example.com", house.reader)
+        return time.process_time() - begin
+
+    among_few = min(cpu_seconds(0, 100), cpu_seconds(100, 200))
+    cpu_seconds(200, 3000)
+    assert cpu_seconds(3000, 3100) < 10 * among_few  # a search in all records takes 100 times as long
 
 
 @pytest.mark.parametrize("rule", ["stay", "vanish"])

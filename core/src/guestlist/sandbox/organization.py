@@ -7,6 +7,7 @@ declares the rest as switches of its own.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -279,6 +280,10 @@ class Organization:
         self.invitations: dict[str, InvitationRecord] = {}
         self.roles: dict[str, RoleRecord] = {}
         self.keys: dict[str, Key] = {}
+        # Indexes, so that a request does not search thousands of records. They keep deleted ones.
+        self._people_by_email: dict[str, list[PersonRecord]] = defaultdict(list)
+        self._invitations_by_email: dict[str, list[InvitationRecord]] = defaultdict(list)
+        self._records_by_person: dict[str, MemberRecord] = {}
 
     def is_set(self, switch: str, value: str) -> bool:
         """Returns whether a switch of `SWITCHES` has a value now."""
@@ -297,7 +302,19 @@ class Organization:
             **self.identity("person"), email=email, name=name, fields=fields, **known
         )
         self.people[person.id] = person
+        self._people_by_email[_key(email)].append(person)
         return person
+
+    def change_address(self, person: PersonRecord, email: str) -> None:
+        """Gives a person another address."""
+        self._people_by_email[_key(person.email)].remove(person)
+        person.email = email
+        self._people_by_email[_key(email)].append(person)
+
+    def people_with(self, email: str) -> list[PersonRecord]:
+        """Returns the accounts with an address, compared without case."""
+        found = self._people_by_email.get(_key(email), ())
+        return [one for one in found if one.id in self.people]
 
     def add_key(self, person: PersonRecord, secret: str = "", **how: Any) -> str:
         """Gives a person credentials, and returns them. `how` are the fields of `Key`."""
@@ -322,7 +339,7 @@ class Organization:
 
     def person_with(self, email: str) -> PersonRecord | None:
         """Returns the account with an address, compared without case, or None."""
-        return next((one for one in self.people.values() if _same(one.email, email)), None)
+        return next(iter(self.people_with(email)), None)
 
     # ------------------------------------------------------------------ roles
 
@@ -367,11 +384,13 @@ class Organization:
 
     def record_of(self, person: PersonRecord) -> MemberRecord | None:
         """Returns a person's record in the organization, in any status."""
-        return next((one for one in self.records.values() if one.person is person), None)
+        record = self._records_by_person.get(person.id)
+        return record if record is not None and record.id in self.records else None
 
     def member_with(self, email: str) -> MemberRecord | None:
         """Returns the member with an address, compared without case, or None."""
-        return next((one for one in self.members() if _same(one.person.email, email)), None)
+        records = map(self.record_of, self.people_with(email))
+        return next((one for one in records if one is not None and one.is_in), None)
 
     def add_member(
         self,
@@ -475,8 +494,12 @@ class Organization:
 
     def invitations_to(self, email: str) -> list[InvitationRecord]:
         """Returns the invitations of an address that the service shows, newest first."""
-        all_of_them = reversed(self.invitations.values())
-        return [one for one in all_of_them if _same(one.email, email) and self.shows(one)]
+        newest_first = reversed(self._invitations_by_email.get(_key(email), ()))
+        versions = (one for now in newest_first for one in (now, now.before) if one is not None)
+        return [one for one in versions if self._is_stored(one) and self.shows(one)]
+
+    def _is_stored(self, invitation: InvitationRecord) -> bool:
+        return self.invitations.get(invitation.id) is invitation
 
     def shows(self, invitation: InvitationRecord) -> bool:
         """Returns whether the service still shows an invitation: see `accepted` and `revoked`."""
@@ -542,7 +565,7 @@ class Organization:
         if self.is_set("membership_starts", "invitation"):
             person = person or self.add_person(email, registered=False)
             invitation.member = self._join(person, roles, INVITED, invitation=invitation.id)
-        self.invitations[invitation.id] = invitation
+        self._store(invitation)
         if send and not invitation.waits:
             self._send(invitation)
         return invitation
@@ -559,9 +582,10 @@ class Organization:
             raise NotOpen(state)
         if self.is_set("resend_id", "change") and not self._by_address:
             del self.invitations[invitation.id]
+            self._invitations_by_email[_key(invitation.email)].remove(invitation)
             invitation.before = replace(invitation)
             invitation.id = self._new_id("invitation")
-            self.invitations[invitation.id] = invitation
+            self._store(invitation)
         if self.is_set("resend_moves_expiry", "yes"):
             invitation.expires_at = self._expiry()
         invitation.updated_at = self.clock.now()
@@ -621,7 +645,7 @@ class Organization:
             DuplicateMember: the person who accepts is a member.
         """
         email = email or invitation.email
-        is_other = not _same(email, invitation.email)
+        is_other = _key(email) != _key(invitation.email)
         if is_other and self.is_set("accept_address", "must_match"):
             raise WrongAddress("the invitation is for another address")
         self._refuse_unless(invitation, "pending")
@@ -745,7 +769,7 @@ class Organization:
             ids = {"person": person.id, "invitation": invitation}
             id = ids.get(self.value("member_ids"), "")
             member = MemberRecord(**self.identity("member", id), person=person, roles=[])
-            self.records[member.id] = member
+            self.records[member.id] = self._records_by_person[person.id] = member
         member.roles, member.status, member.updated_at = list(roles), status, now
         if status == ACTIVE:
             member.joined_at = now
@@ -764,6 +788,10 @@ class Organization:
     def _set_status(self, member: MemberRecord, status: str) -> None:
         member.status, member.updated_at = status, self.clock.now()
 
+    def _store(self, invitation: InvitationRecord) -> None:
+        self.invitations[invitation.id] = invitation
+        self._invitations_by_email[_key(invitation.email)].append(invitation)
+
     def _expiry(self) -> datetime | None:
         return None if self.lifetime is None else self.clock.now() + self.lifetime
 
@@ -779,10 +807,6 @@ class Organization:
 
 def _key(email: str) -> str:
     return email.strip().casefold()
-
-
-def _same(email: str, other: str) -> bool:
-    return _key(email) == _key(other)
 
 
 def _name_from(email: str) -> str:

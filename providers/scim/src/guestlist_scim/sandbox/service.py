@@ -212,7 +212,7 @@ class ScimService(OrganizationService):
     def store(self, member: MemberRecord, document: Document) -> None:
         """Writes a document into the records."""
         self.refuse_duplicate(document["userName"], member)
-        member.person.email = document["userName"]  # by which the organization knows a person
+        self.organization.change_address(member.person, document["userName"])
         member.person.name = document.get("displayName") or ""
         member.fields = document
         member.updated_at = self.clock.now()
