@@ -277,7 +277,7 @@ def test_an_invitation_costs_as_little_among_thousands() -> None:
 
     among_few = min(cpu_seconds(0, 100), cpu_seconds(100, 200))
     cpu_seconds(200, 3000)
-    assert cpu_seconds(3000, 3100) < 10 * among_few  # a search in all records takes 100 times as long
+    assert cpu_seconds(3000, 3100) < 10 * among_few  # a search takes 100 times as long
 
 
 @pytest.mark.parametrize("rule", ["stay", "vanish"])
