@@ -15,7 +15,6 @@ from guestlist import ConfigError, Guestlist, UnknownAccount, email_key
 from guestlist.changes import Action, Change, RoleRef, label
 from guestlist.models import State
 from guestlist.roster import Limits, Plan, Wanted, make_plan
-from guestlist.roster.deferred_grants import DeferredGrant
 from guestlist.sandbox import Sandbox
 from pytest_guestlist.clock import VirtualClock
 
@@ -217,8 +216,15 @@ def test_no_role_at_all(guests: Guestlist) -> None:
     ]
 
 
-def _deferred(email: str, role: str, *, single: bool = False) -> DeferredGrant:
-    return DeferredGrant(account="vultr", key=email, email=email, role=role, single=single)
+def _deferred(email: str, role: str, *, single: bool = False) -> Change:
+    return Change(
+        action=Action.SETTLE,
+        account="vultr",
+        key=email,
+        email=email,
+        roles=(role,),
+        single=single,
+    )
 
 
 def test_what_is_owed_is_settled(guests: Guestlist, guestlist_accept: Accept) -> None:

@@ -29,9 +29,8 @@ from guestlist.models import (
 )
 from guestlist.provider import Flow, Options, operation
 from guestlist.roster import Note, Wanted, make_plan
-from guestlist.roster.deferred_grants import DeferredGrant
 from guestlist.roster.desired import AccessResolver, DesiredAccess
-from guestlist.roster.diff import Entry, Rules, differences, replacement_grants
+from guestlist.roster.diff import DesiredState, Rules, differences, replacement_grants
 
 ADA = "ada@example.com"
 WHEN = datetime(2027, 1, 31, tzinfo=UTC)
@@ -220,7 +219,7 @@ def told(found: Change | Note) -> str:
     return f"{words}: {found.reason}" if found.action is Action.CANNOT else words
 
 
-def found(kind: type[Service], person: Guest, entry: Entry, **rules: Any) -> list[str]:
+def found(kind: type[Service], person: Guest, entry: DesiredState, **rules: Any) -> list[str]:
     carried = rules.pop("carried", None)
     provider = kind()
     facts: dict[str, Any] = {"roles": ROLES, **rules}
@@ -229,7 +228,7 @@ def found(kind: type[Service], person: Guest, entry: Entry, **rules: Any) -> lis
 
 @pytest.mark.parametrize(("kind", "roles", "person", "expected"), TABLE)
 def test_wanted(kind: type[Service], roles: Any, person: Guest, expected: list[str]) -> None:
-    came = found(kind, person, Entry(ADA, ADA, wish(kind, roles)))
+    came = found(kind, person, DesiredState(ADA, ADA, wish(kind, roles)))
     assert len(came) == len(expected)
     for line, start in zip(came, expected, strict=True):
         assert line.startswith(start) if start.startswith("cannot") else line == start
@@ -238,10 +237,10 @@ def test_wanted(kind: type[Service], roles: Any, person: Guest, expected: list[s
 @pytest.mark.parametrize("state", State)
 def test_no_state_is_forgotten(state: State) -> None:
     """Each leads to something that is told, wanted or not."""
-    assert found(ANY, guest(state), Entry(ADA, ADA, wish(ANY, None)))
+    assert found(ANY, guest(state), DesiredState(ADA, ADA, wish(ANY, None)))
     for rules in ({"prune": True}, {}):
         there = state in (M, P, State.AWAITING_APPROVAL)
-        assert bool(found(ANY, guest(state), Entry(ADA, ADA), **rules)) is there
+        assert bool(found(ANY, guest(state), DesiredState(ADA, ADA), **rules)) is there
 
 
 @pytest.mark.parametrize(
@@ -256,7 +255,7 @@ def test_no_state_is_forgotten(state: State) -> None:
     ],
 )
 def test_not_wanted(kind: type[Service], person: Guest, expected: str) -> None:
-    entry, ended = Entry(ADA, ADA), Entry(ADA, ADA, ended="2027-01-31")
+    entry, ended = DesiredState(ADA, ADA), DesiredState(ADA, ADA, ended="2027-01-31")
     [came] = found(kind, person, entry, prune=True)
     assert came.startswith(expected)
     assert found(kind, person, entry) == ["unlisted"]
@@ -272,23 +271,24 @@ def test_not_wanted(kind: type[Service], person: Guest, expected: str) -> None:
 def test_reasons_of_withdrawals() -> None:
     for ended, reason in (("", "not in the roster"), ("2027-01-31", "wanted until 2027-01-31")):
         rules = Rules("home", ANY(), prune=True)
-        [change] = differences(rules, Entry(ADA, ADA, ended=ended), guest(M))
+        [change] = differences(rules, DesiredState(ADA, ADA, ended=ended), guest(M))
         assert isinstance(change, Change)
         assert change.reason == reason
 
 
 def test_nothing_is_taken_from_those_who_are_kept() -> None:
-    entry = Entry(ADA, ADA, wish(ANY, ["e"]))
+    entry = DesiredState(ADA, ADA, wish(ANY, ["e"]))
     assert found(ANY, guest(M, ADMIN), entry, protected=frozenset({ADA})) == ["assign_role e"]
 
 
 def test_declined_and_asked_again() -> None:
-    entry = Entry(ADA, ADA, wish(ANY, ["e"]))
+    entry = DesiredState(ADA, ADA, wish(ANY, ["e"]))
     assert found(ANY, guest(D), entry, invite_declined=True) == ["invite e"]
 
 
 def test_deferred_roles() -> None:
-    entry = Entry(ADA, ADA, wish(LATER, ["a", "e"]), deferred={("role", "r0"), ("role", "r2")})
+    deferred = {("role", "r0"), ("role", "r2")}
+    entry = DesiredState(ADA, ADA, wish(LATER, ["a", "e"]), deferred=deferred)
     assert found(LATER, guest(M), entry) == ["settle a", "assign_role e"]
     assert found(LATER, guest(M, told=False), entry) == ["settle a", "unseen"]
     assert found(LATER, guest(M, ADMIN, EDITOR), entry) == ["fits"]
@@ -318,7 +318,7 @@ def test_deferred_roles() -> None:
 def test_what_is_deferred_instead_of_a_withdrawn_grant(
     person: Guest, wanted: Sequence[str] | None, expected: list[str]
 ) -> None:
-    entry = Entry(ADA, ADA, wish(LATER, wanted))
+    entry = DesiredState(ADA, ADA, wish(LATER, wanted))
     assert [
         role.name for role in replacement_grants(Rules("home", LATER()), entry, person)
     ] == expected
@@ -328,7 +328,7 @@ def test_an_accepted_member_with_visible_roles_and_a_withdrawn_grant() -> None:
     """What the member lacks is given once, not deferred as well."""
     kind = service(most_roles=0)
     people = (Member(id="m", email=ADA, roles=()),)
-    deferred = [DeferredGrant(account="home", key=ADA, email=ADA, role=ADMIN)]
+    deferred = [Change(action=Action.SETTLE, account="home", key=ADA, email=ADA, roles=(ADMIN,))]
     wanted = [Wanted("home", ADA, ADA, ("e",))]
     with (
         Guestlist({"home": kind(people=people)}) as client,
@@ -353,7 +353,7 @@ def test_an_accepted_member_with_visible_roles_and_a_withdrawn_grant() -> None:
     ],
 )
 def test_options(state: State, options: Any, carried: Any, expected: str) -> None:
-    entry = Entry(ADA, ADA, wish(CHOICE, None, **options))
+    entry = DesiredState(ADA, ADA, wish(CHOICE, None, **options))
     assert found(CHOICE, guest(state), entry, carried=carried) == [expected]
 
 
@@ -364,10 +364,10 @@ def test_the_policy_sees_the_order() -> None:
         asked.append(new)
         raise InvalidArgument("no")
 
-    entry = Entry(ADA, "Ada@Example.com", wish(CHOICE, ["a"], api=True))
+    entry = DesiredState(ADA, "Ada@Example.com", wish(CHOICE, ["a"], api=True))
     assert found(CHOICE, guest(G), entry, check=check) == ["cannot: no."]
     assert asked == [NewInvitation(email="Ada@Example.com", options=Choice(api=True))]
-    entry = Entry(ADA, ADA, wish(ANY, ["a"]))
+    entry = DesiredState(ADA, ADA, wish(ANY, ["a"]))
     found(ANY, guest(P, EDITOR), entry, check=check)
     assert asked[1].roles == (ADMIN,)
     found(ANY, guest(M), entry, check=check)
@@ -378,7 +378,7 @@ def test_no_secret_in_a_change() -> None:
     link, key = SecretStr("https://x/k"), SecretStr("k")
     invitation = Invitation(id="i", email=ADA, state=P, roles=(EDITOR,), link=link, key=key)
     person = guest(P, invitation=invitation)
-    [change] = differences(Rules("home", ANY()), Entry(ADA, ADA, wish(ANY, ["a"])), person)
+    [change] = differences(Rules("home", ANY()), DesiredState(ADA, ADA, wish(ANY, ["a"])), person)
     assert isinstance(change, Change)
     assert change.invitation == invitation.model_copy(update={"link": None, "key": None})
 
@@ -505,7 +505,7 @@ def test_a_member_has_one_role_of_an_exclusive_kind(
     `invitation_kinds` are sent with an invitation."""
     kind = service(**{**TEAMS, **facts})
     resolver = AccessResolver(kind(), (*ROLES, TEAM, OTHER))
-    entry = Entry(ADA, ADA, resolver.resolve(json.dumps([roles, {}])))
+    entry = DesiredState(ADA, ADA, resolver.resolve(json.dumps([roles, {}])))
     came = found(kind, where, entry, roles=(*ROLES, TEAM, OTHER))
     assert [line.partition(", and")[0] for line in came] == expected
 
@@ -541,11 +541,11 @@ def test_roles_that_are_deferred_instead_of_withdrawn_ones(
     kind: type[Service], roles: Any, person: Guest, expected: str
 ) -> None:
     """`e` is deferred already."""
-    entry = Entry(ADA, ADA, wish(kind, roles), deferred={("role", "r1")})
+    entry = DesiredState(ADA, ADA, wish(kind, roles), deferred={("role", "r1")})
     rules = Rules("home", kind(), roles=ROLES)
     instead = replacement_grants(rules, entry, person)
     assert [role.label for role in instead] == expected.split()
-    assert replacement_grants(rules, Entry(ADA, ADA), person) == ()
+    assert replacement_grants(rules, DesiredState(ADA, ADA), person) == ()
 
 
 @pytest.mark.parametrize(
@@ -565,14 +565,14 @@ def test_roles_that_are_deferred_instead_of_withdrawn_ones(
 def test_reasons_of_invitations(person: Guest, reason: str) -> None:
     """Also where an invitation that ended offered something else."""
     rules = Rules("home", ANY(), roles=ROLES, invite_declined=True)
-    entry = Entry(ADA, ADA, wish(ANY, ["e", "r"]))
+    entry = DesiredState(ADA, ADA, wish(ANY, ["e", "r"]))
     [change] = differences(rules, entry, person)
     assert isinstance(change, Change)
     assert (change.action, change.reason) == (Action.INVITE, reason)
 
 
 def test_reasons_of_replacements_name_roles_and_options() -> None:
-    entry = Entry(ADA, ADA, wish(service(Options=Choice, most_roles=None), ["e"], api=True))
+    entry = DesiredState(ADA, ADA, wish(service(Options=Choice, most_roles=None), ["e"], api=True))
     rules = Rules("home", service(Options=Choice, most_roles=None)(), roles=ROLES)
     [change] = differences(rules, entry, guest(P, Role(id="r0")), {"api": False})
     assert isinstance(change, Change)
@@ -580,7 +580,7 @@ def test_reasons_of_replacements_name_roles_and_options() -> None:
         "the invitation has api = false, but the roster wants true;"
         " it offers a, but the roster wants e"
     )
-    none = Entry(ADA, ADA, wish(ANY, []))
+    none = DesiredState(ADA, ADA, wish(ANY, []))
     [change] = differences(Rules("home", ANY(), roles=ROLES), none, guest(P, ADMIN))
     assert isinstance(change, Change)
     assert change.reason == "the invitation offers a, but the roster wants no role"
@@ -588,7 +588,7 @@ def test_reasons_of_replacements_name_roles_and_options() -> None:
 
 def test_a_protected_member_keeps_a_role_that_would_be_replaced() -> None:
     kept = {"protected": frozenset({ADA})}
-    entry = Entry(ADA, ADA, wish(ONE, ["e"]))
+    entry = DesiredState(ADA, ADA, wish(ONE, ["e"]))
     assert found(ONE, guest(M, ADMIN), entry, **kept) == ["kept"]
     assert found(ONE, guest(M, EDITOR), entry, **kept) == ["fits"]
     assert found(ONE, guest(M), entry, **kept) == ["assign_role e"]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from guestlist.changes import ORDER, SENDS_EMAIL, Action, Change
+from guestlist.changes import SENDS_EMAIL, Action, Change
 from guestlist.client import Guestlist
 from guestlist.errors import UnknownRole
 from guestlist.exchange.account import Account
@@ -23,10 +23,10 @@ from guestlist.models import (
     Member,
     State,
 )
-from guestlist.roster.deferred_grants import DeferredGrant, desired_brief, withdrawal_reason
+from guestlist.roster.deferred_grants import desired_brief, withdrawal, withdrawal_reason
 from guestlist.roster.desired import AccessResolver, DesiredAccess, until
 from guestlist.roster.diff import (
-    Entry,
+    DesiredState,
     Note,
     Rules,
     deferred_roles,
@@ -50,10 +50,6 @@ LastInvited = Callable[[str, Collection[str]], Mapping[str, float]]
 account and the keys of people."""
 PEOPLE_PER_LOOKUP = 500
 """People whose invitations are looked up in the ledger together."""
-
-Row = tuple[int, int, str, str]
-"""A change as stored: account, rank of the action, key and body."""
-
 
 PlaceOf = Callable[[str, str], str]
 """Callback that returns where a roster names a role of an account, such as `guestlist.toml:12`, or
@@ -88,44 +84,18 @@ class AccountComparison:
         self.problems = reading.problems
         self.lost = LostPeople()
         self.accepted = reading.accepted
-        self.counts: Counter[Action] = Counter()
         self.notes: Counter[Note] = Counter({Note.PROGRAMS: reading.programs})
 
-    def row(self, number: int, change: Change) -> Row:
-        """Counts a change, and returns it in the form in which it is stored."""
-        self.counts[change.action] += 1
-        body = change.model_dump_json(exclude_defaults=True)
-        return number, ORDER[change.action], change.key, body
 
-
-class MayDiffer:
-    """Decides from an invitation's summary whether its person may need a change.
-
-    Args:
-        compared: creates the `AccountComparison` of an account.
-        people: compare only the people with these keys; empty for all.
-    """
-
-    def __init__(
-        self, compared: Callable[[str, Reading], AccountComparison], people: Collection[str] = ()
-    ) -> None:
-        self._make = compared
-        self._people = people
-        self._compared: dict[str, AccountComparison] = {}
-
-    def __call__(self, name: str, reading: Reading, facts: Sequence[Fact]) -> bool:
-        if self._people and facts[0].key not in self._people:
-            return False
-        facts = without_prepared(facts)
-        account = self._compared.get(name)
-        if account is None:
-            account = self._compared[name] = self._make(name, reading)
-        desired = _desired(account, facts)
-        if _quick_notes(account, desired, facts) is not None:
-            return False
-        found = _full_comparison(account, desired, facts)
-        recorded = (Action.WITHDRAW, Action.DEFER)  # actions that send no request
-        return any(isinstance(one, Change) and one.action not in recorded for one in found)
+def may_differ(account: AccountComparison, facts: Sequence[Fact]) -> bool:
+    """Returns whether a person may need a change, as far as an invitation's summary shows."""
+    facts = without_prepared(facts)
+    desired = _desired(account, facts)
+    if _quick_notes(account, desired, facts) is not None:
+        return False
+    found = _full_comparison(account, desired, facts)
+    recorded = (Action.WITHDRAW, Action.DEFER)  # actions that send no request
+    return any(isinstance(one, Change) and one.action not in recorded for one in found)
 
 
 def compare(
@@ -276,7 +246,7 @@ def _person_changes(
     place_of: PlaceOf,
     people: Collection[str],
     retry_unknown: bool,
-) -> Iterator[Row]:
+) -> Iterator[tuple[int, Change]]:
     for facts in map(without_prepared, store.people()):
         if people and facts[0].key not in people:
             continue
@@ -297,7 +267,7 @@ def _person_changes(
                 account.notes[found] += 1
             else:
                 change = _with_unresolved(_with_prepared(found, facts), facts, retry_unknown)
-                yield account.row(number, limiter.check(change))
+                yield number, limiter.check(change)
 
 
 def without_prepared(facts: Sequence[Fact]) -> Sequence[Fact]:
@@ -360,7 +330,7 @@ def _place_of(
 
 def _problem_changes(
     store: PlanStore, accounts: Sequence[AccountComparison | None]
-) -> Iterator[Row]:
+) -> Iterator[tuple[int, Change]]:
     """Yields one `cannot` change per problem of an account, instead of one per person."""
     for number, text, people, who, place in store.problems():
         account = accounts[number]
@@ -371,7 +341,7 @@ def _problem_changes(
             change = Change(
                 action=Action.CANNOT, account=account.name, email="", key="", reason=reason
             )
-            yield account.row(number, change)
+            yield number, change
 
 
 def _quick_notes(
@@ -414,9 +384,7 @@ def _full_comparison(
 ) -> Iterator[Change | Note]:
     first = facts[0]
     kinds = {fact.kind for fact in facts}
-    grants = [
-        DeferredGrant.model_validate_json(fact.body) for fact in facts if fact.kind == Kind.DEFERRED
-    ]
+    grants = [Change.model_validate_json(one.body) for one in facts if one.kind == Kind.DEFERRED]
     email = first.body if desired is not None else ""
     found = person_state(
         account.account, email or None, facts, account.problems, account.lost.candidates
@@ -430,14 +398,14 @@ def _full_comparison(
     if member is None and found.guest.invitation is not None:
         record = found.guest.invitation.email
     taken_out = account.rules.prune and not account.rules.protects(first.key, member)
-    why = {
-        grant: withdrawal_reason(
-            grant, facts, desired, account.resolver.role_id, taken_out=taken_out
-        )
+    role_id = account.resolver.role_id
+    reasons = [
+        (grant, withdrawal_reason(grant, facts, desired, role_id, taken_out=taken_out))
         for grant in grants
-    }
-    kept = {account.resolver.role_id(grant.role) for grant, reason in why.items() if not reason}
-    entry = Entry(
+    ]
+    withdrawn = [(grant, reason) for grant, reason in reasons if reason]
+    kept = {role_id(grant.roles[0]) for grant, reason in reasons if not reason}
+    wanted = DesiredState(
         key=first.key,
         email=email or record or "",
         desired=desired,
@@ -446,15 +414,14 @@ def _full_comparison(
         until=until(facts),
         may_be=account.lost.may_be(member or found.guest.invitation),
     )
-    withdrawn = [(grant, reason) for grant, reason in why.items() if reason]
-    instead = replacement_grants(account.rules, entry, found.guest) if withdrawn else ()
+    instead = replacement_grants(account.rules, wanted, found.guest) if withdrawn else ()
     if found.guest.state in OPEN_STATES:  # withdrawing the old grants also records the new ones
-        recorded = {account.resolver.role_id(role) for role in instead}
-        entry = replace(entry, deferred={*entry.deferred, *(one for one in recorded if one)})
+        recorded = {role_id(role) for role in instead}
+        wanted = replace(wanted, deferred={*wanted.deferred, *(one for one in recorded if one)})
     for grant, reason in withdrawn:
-        yield grant.withdrawal(reason, instead, entry.until)
+        yield withdrawal(grant, reason, instead, wanted.until)
         instead = ()
     if desired is None and Kind.NOT_YET in kinds:
         yield Note.NOT_YET
         return
-    yield from differences(account.rules, entry, found.guest, found.current_options, found.options)
+    yield from differences(account.rules, wanted, found.guest, found.current_options, found.options)

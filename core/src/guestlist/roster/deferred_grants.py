@@ -8,60 +8,36 @@ from datetime import UTC, datetime, tzinfo
 
 from guestlist.changes import Action, Change, RoleRef
 from guestlist.client import Guestlist
-from guestlist.models import Model
 from guestlist.roster.desired import AccessResolver, DesiredAccess, RosterFacts, merged_brief
 from guestlist.roster.store import Fact, Kind
 from guestlist.roster.wanted import Wanted
 
 
-class DeferredGrant(Model):
-    """A role to grant to a person after they accept the invitation.
+def withdrawal(
+    grant: Change, reason: str, deferred: tuple[RoleRef, ...] = (), until: datetime | None = None
+) -> Change:
+    """Returns the change that cancels a deferred grant.
 
-    Attributes:
-        single: whether a single call such as `invite` asked for the role, and not a roster.
+    Args:
+        grant: the grant, as a `settle` change.
+        deferred: roles to defer instead.
+        until: the next moment at which the roster wants something else for the person.
     """
-
-    account: str
-    key: str
-    email: str
-    role: RoleRef
-    single: bool = False
-
-    @classmethod
-    def of(cls, change: Change) -> DeferredGrant:
-        """Returns the deferred grant that a `settle` or `withdraw` change is about."""
-        return cls(
-            account=change.account,
-            key=change.key,
-            email=change.email,
-            role=change.roles[0],
-            single=change.single,
-        )
-
-    def withdrawal(
-        self, reason: str, deferred: tuple[RoleRef, ...] = (), until: datetime | None = None
-    ) -> Change:
-        """Returns the change that cancels this grant.
-
-        Args:
-            deferred: roles to defer instead.
-            until: the next moment at which the roster wants something else for the person.
-        """
-        return Change(
-            action=Action.WITHDRAW,
-            account=self.account,
-            email=self.email,
-            key=self.key,
-            roles=(self.role,),
-            deferred=deferred,
-            reason=reason,
-            single=self.single,
-            until=until,
-        )
+    return Change(
+        action=Action.WITHDRAW,
+        account=grant.account,
+        email=grant.email,
+        key=grant.key,
+        roles=grant.roles,
+        deferred=deferred,
+        reason=reason,
+        single=grant.single,
+        until=until,
+    )
 
 
 def withdrawal_reason(
-    grant: DeferredGrant,
+    grant: Change,
     facts: Iterable[Fact],
     desired: DesiredAccess | None,
     role_id: Callable[[RoleRef], tuple[str, str] | None],
@@ -74,6 +50,7 @@ def withdrawal_reason(
     from a single call is valid unless the roster contradicts it.
 
     Args:
+        grant: the grant, as a `settle` change.
         facts: the facts about the person in that account.
         desired: the resolved roster entries of the person; None if the roster does not want the
             person in the account today.
@@ -85,7 +62,7 @@ def withdrawal_reason(
             return ""
         if desired.ids is None:
             return "" if grant.single else "the roster names no roles any more"
-        return "" if role_id(grant.role) in desired.ids else "the roster wants other roles"
+        return "" if role_id(grant.roles[0]) in desired.ids else "the roster wants other roles"
     named = {fact.kind: fact.body for fact in facts}
     if Kind.ENDED in named and Kind.NOT_YET not in named:
         return f"wanted until {named[Kind.ENDED]}"
@@ -120,14 +97,13 @@ class GrantReviewer:
         self._unnamed = AccessResolver(self._provider, ())
         self._named: AccessResolver | None = None
 
-    def review(
-        self, wanted: Iterable[Wanted], grants: Iterable[DeferredGrant]
-    ) -> dict[DeferredGrant, str | None]:
+    def review(self, wanted: Iterable[Wanted], grants: Sequence[Change]) -> list[str | None]:
         """Returns for each grant why it must be withdrawn: an empty string if it may be granted,
         None if that cannot be decided, because the roster names a role that does not exist.
 
         Args:
             wanted: the entries of the roster.
+            grants: the grants, as `settle` changes.
 
         Raises:
             GuestlistError: the account's roles cannot be read.
@@ -136,9 +112,9 @@ class GrantReviewer:
         theirs = (one for one in wanted if one.account == self._account and one.key in by_person)
         for fact in self._facts.facts(theirs):
             by_person[fact.key].append(fact)
-        return {grant: self._reason(grant, by_person[grant.key]) for grant in grants}
+        return [self._reason(grant, by_person[grant.key]) for grant in grants]
 
-    def _reason(self, grant: DeferredGrant, facts: list[Fact]) -> str | None:
+    def _reason(self, grant: Change, facts: list[Fact]) -> str | None:
         brief = desired_brief(facts)
         words = None if brief is None else json.loads(brief)[0]
         if words is not None and self._named is None:

@@ -16,9 +16,8 @@ from guestlist.changes import RoleRef, reference
 from guestlist.errors import CallerMistake, UnknownRole
 from guestlist.models import Role
 from guestlist.provider import Provider
-from guestlist.roster.memberships import DesiredMembership, merge_memberships
 from guestlist.roster.store import Fact, Kind
-from guestlist.roster.wanted import Wanted
+from guestlist.roster.wanted import DesiredMembership, Wanted, merge_memberships
 from guestlist.verbs.arguments import options_of
 from guestlist.verbs.roles import match_roles, unassignable_role_error, unknown_role_error
 

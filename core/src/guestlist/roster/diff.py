@@ -96,7 +96,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Entry:
+class DesiredState:
     """The roster's requirements for one person.
 
     Attributes:
@@ -119,7 +119,7 @@ class Entry:
 
 def differences(
     rules: Rules,
-    entry: Entry,
+    wanted: DesiredState,
     guest: Guest,
     current_options: Mapping[str, Any] | None = None,
     options: Sequence[Mapping[str, Any] | None] = (),
@@ -131,34 +131,34 @@ def differences(
         current_options: the options of the invitation; None if they are unknown.
         options: the options of each open invitation, if there are several.
     """
-    person = _Person(rules, entry, guest)
-    if entry.desired is None:
+    person = _Person(rules, wanted, guest)
+    if wanted.desired is None:
         yield from _for_unwanted(person)
     elif guest.state is State.ACCEPTED:
-        for found in _for_member(person, entry.desired):
+        for found in _for_member(person, wanted.desired):
             if found is not Note.FITS or not guest.suspended:
                 yield found
         if guest.suspended:
             yield Note.SUSPENDED
-    elif entry.desired.problems:
+    elif wanted.desired.problems:
         yield Note.HELD_BACK
     elif guest.state in OPEN_STATES and guest.invitation is not None:
         several = dict(zip(map(id, guest.invitations), options, strict=False))
-        surplus = _surplus_invitations(person, entry.desired)
+        surplus = _surplus_invitations(person, wanted.desired)
         kept = [one for one in guest.invitations if one not in surplus]
         if kept and surplus:
-            yield _without(person, entry.desired, surplus)
+            yield _without(person, wanted.desired, surplus)
         invitation = kept[0] if kept else guest.invitation
         current = several.get(id(invitation), current_options)
-        yield from _for_invited(person, entry.desired, invitation, current, kept)
+        yield from _for_invited(person, wanted.desired, invitation, current, kept)
     else:
-        yield _for_absent(person, entry.desired, current_options)
+        yield _for_absent(person, wanted.desired, current_options)
 
 
 @dataclass(frozen=True)
 class _Person:
     rules: Rules
-    entry: Entry
+    wanted: DesiredState
     guest: Guest
 
     def change(self, action: Action, reason: str, **more: Any) -> Change:
@@ -166,14 +166,14 @@ class _Person:
         return Change(
             action=action,
             account=self.rules.account,
-            email=self.entry.email,
-            key=self.entry.key,
+            email=self.wanted.email,
+            key=self.wanted.key,
             login=self.guest.login,
             reason=reason,
             state=self.guest.state,
             invitation=invitation and without_secrets(invitation),
             member=self.guest.member,
-            until=self.entry.until,
+            until=self.wanted.until,
             **more,
         )
 
@@ -192,25 +192,25 @@ class _Person:
 
 
 def _for_unwanted(person: _Person) -> Iterator[Change | Note]:
-    rules, entry, guest = person.rules, person.entry, person.guest
+    rules, wanted, guest = person.rules, person.wanted, person.guest
     if guest.state is not State.ACCEPTED and guest.state not in OPEN_STATES:
         return
     member = guest.member if guest.state is State.ACCEPTED else None
-    if rules.protects(entry.key, guest.member):
+    if rules.protects(wanted.key, guest.member):
         yield Note.KEPT
     elif member and not member.address and rules.provider.members_show_emails:
         yield Note.UNNAMED
-    elif not rules.prune and entry.ended:
+    elif not rules.prune and wanted.ended:
         where = "a member" if guest.state is State.ACCEPTED else "invited"
         yield person.cannot(
-            f"was wanted until {entry.ended} and is still {where}: only pruning removes people"
+            f"was wanted until {wanted.ended} and is still {where}: only pruning removes people"
         )
     elif not rules.prune:
         yield Note.UNLISTED
-    elif entry.may_be:
+    elif wanted.may_be:
         yield Note.CANDIDATES
     else:
-        reason = f"wanted until {entry.ended}" if entry.ended else "not in the roster"
+        reason = f"wanted until {wanted.ended}" if wanted.ended else "not in the roster"
         inside = guest.state is State.ACCEPTED
         operation, action = ("remove", Action.REMOVE) if inside else ("revoke", Action.REVOKE)
         withdrawn = tuple(map(without_secrets, guest.invitations))
@@ -248,7 +248,7 @@ def _for_member(person: _Person, desired: DesiredAccess) -> Iterator[Change | No
     if desired.roles is None or member is None:  # a new member may not be listed yet
         yield Note.FITS
         return
-    if not person.rules.protects(person.entry.key, member) and (
+    if not person.rules.protects(person.wanted.key, member) and (
         surplus := _surplus_invitations(person, desired)
     ):
         yield _without(person, desired, surplus)
@@ -260,7 +260,7 @@ def _for_member(person: _Person, desired: DesiredAccess) -> Iterator[Change | No
         for role in desired.roles
         if not holds(member.roles, role)
     ):  # assigning a role takes another one away
-        if person.rules.protects(person.entry.key, member):
+        if person.rules.protects(person.wanted.key, member):
             yield Note.KEPT
             return
         if desired.problems:
@@ -281,7 +281,7 @@ def _settle_hidden_roles(person: _Person, desired: DesiredAccess) -> Iterator[Ch
     Granting a role that the member already has does no harm.
     """
     for role in desired.roles or ():
-        if (role.kind, role.id) in person.entry.deferred:
+        if (role.kind, role.id) in person.wanted.deferred:
             yield person.if_possible("assign_role", Action.SETTLE, "has accepted", roles=(role,))
     yield Note.UNSEEN
 
@@ -298,7 +298,7 @@ def _missing_roles(
             continue
         replaced = person.rules.provider.replaced_by(role, held)
         step = f"{_labels(person.rules, replaced)} -> {role.label}" if replaced else ""
-        if (role.kind, role.id) in person.entry.deferred:
+        if (role.kind, role.id) in person.wanted.deferred:
             action, reason = Action.SETTLE, ", ".join(filter(None, ["has accepted", step]))
         else:
             action, reason = Action.ASSIGN_ROLE, step or "does not hold it"
@@ -309,7 +309,7 @@ def _surplus_roles(
     person: _Person, desired: DesiredAccess, held: Sequence[Role]
 ) -> Iterator[Change]:
     rules, wanted = person.rules, desired.roles or ()
-    if desired.problems or rules.protects(person.entry.key, person.guest.member):
+    if desired.problems or rules.protects(person.wanted.key, person.guest.member):
         return
     replaced = [one for role in wanted for one in rules.provider.replaced_by(role, held)]
     for role in map(rules.known, held):
@@ -372,7 +372,7 @@ def _for_invited(
 
 def _unrecorded(person: _Person, deferred: Iterable[Role]) -> Iterator[Change]:
     """Yields the change that records the deferred grants which the ledger does not have."""
-    recorded = person.entry.deferred
+    recorded = person.wanted.deferred
     unrecorded = tuple(role for role in deferred if (role.kind, role.id) not in recorded)
     if unrecorded:
         reason = "the ledger has no record of this deferred grant"
@@ -440,13 +440,13 @@ def deferred_roles(
     return provider.split_roles(wanted)[1]
 
 
-def replacement_grants(rules: Rules, entry: Entry, guest: Guest) -> tuple[Role, ...]:
+def replacement_grants(rules: Rules, wanted: DesiredState, guest: Guest) -> tuple[Role, ...]:
     """Returns roles to defer in place of deferred grants that the roster no longer wants.
 
     These are desired roles that the open invitation does not offer, or that a member may lack
     because the service does not show the member's roles.
     """
-    desired, member = entry.desired, guest.member
+    desired, member = wanted.desired, guest.member
     if desired is None or desired.problems:
         return ()
     if guest.state is State.ACCEPTED:
@@ -464,7 +464,7 @@ def replacement_grants(rules: Rules, entry: Entry, guest: Guest) -> tuple[Role, 
     return tuple(
         role
         for role in desired.roles or ()
-        if (role.kind, role.id) not in {*offered, *entry.deferred}
+        if (role.kind, role.id) not in {*offered, *wanted.deferred}
     )
 
 
@@ -510,7 +510,7 @@ def _for_absent(
             f"it is unknown whether the person is a member: {guest.unidentified}."
             f" {_how_to_identify(person)}"
         )
-    if not person.entry.email:
+    if not person.wanted.email:
         return person.cannot("is not a member, and the roster has no email address to invite")
     if state is State.DECLINED and not rules.invite_declined:
         return person.cannot(_declined(invitation))
@@ -546,7 +546,7 @@ def _with_invitation(
         )
     try:
         order = NewInvitation(
-            email=person.entry.email,
+            email=person.wanted.email,
             login=person.guest.login,
             roles=roles,
             options=desired.options,

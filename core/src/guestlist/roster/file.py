@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from guestlist.address import email_key, is_email, login_key, person_key
+from guestlist.address import email_key, is_email, login_key, person_key, read_email
 from guestlist.config import open_config
 from guestlist.errors import ConfigError
 from guestlist.location import ledger_url
@@ -32,7 +32,6 @@ from guestlist.roster.document import (
     PeopleDocument,
     Person,
 )
-from guestlist.roster.identities import merged_identity
 from guestlist.roster.index import (
     Memberships,
     RosterIndex,
@@ -134,7 +133,7 @@ class Roster:
         Includes entries whose first day is in the future or whose last day is over, see `starts`
         and `ends`. A person with several entries is yielded several times, even for the same
         account. The caller merges the entries that are valid today, as
-        `guestlist.roster.memberships.merge_memberships` does.
+        `guestlist.roster.wanted.merge_memberships` does.
 
         Raises:
             ConfigError: a CSV file has invalid rows, which is reported at its end, or has changed
@@ -186,7 +185,7 @@ class Roster:
             InvalidArgument: `name` is not a valid address.
             ConfigError: as for `wanted`; or no person of the roster has the login, or several do.
         """
-        return merged_identity(name, self.identities())
+        return _merged_identity(name, self.identities())
 
     def wants(self, person: Identity, now: datetime) -> bool:
         """Returns whether the roster wants a person in any account, now or later.
@@ -421,3 +420,54 @@ def _ledger(file: _File, settings: LedgerTable) -> LedgerSettings:
             file.add_problems([error], "ledger", "url")
         url = found
     return LedgerSettings(ledger_url(file.toml.path, configured=url), settings.keep)
+
+
+def _merged_identity(name: str, identities: Iterable[Identity]) -> Identity:
+    """Returns all names of the person who has an address or a login.
+
+    Args:
+        name: an address, or a login with a leading `@`.
+        identities: the people of the roster. Those with the same main address are one person.
+
+    Returns:
+        An identity of the address alone if no person has it.
+
+    Raises:
+        InvalidArgument: `name` is not a valid address.
+        ConfigError: no person has the login, or people with different names have it.
+    """
+    is_login = name.startswith("@")
+    email, key = ("", login_key(name)) if is_login else read_email(name)
+    everybody = list(identities)
+    main = {_key_of(one) for one in everybody if key in _names_of(one)}
+    if len(main) > 1:
+        raise ConfigError(
+            f"{name} belongs to several people of the roster: {', '.join(sorted(main))}",
+            hint="Give the address of the person.",
+        )
+    if not main:
+        if is_login:
+            raise ConfigError(
+                f"no person in the roster has the login {name}",
+                hint="Give the account of the login, or the person's address.",
+            )
+        return Identity(email=email)
+    same = [one for one in everybody if _key_of(one) in main]
+    return Identity(
+        email=next((one.email for one in same if one.email), None),
+        also=tuple({email_key(also): also for one in same for also in one.also}.values()),
+        logins={account: login for one in same for account, login in one.logins.items()},
+    )
+
+
+def _key_of(one: Identity) -> str:
+    """Returns the key by which entries about the same person are recognized."""
+    if one.email:
+        return email_key(one.email)
+    return login_key(next(iter(one.logins.values()), ""))
+
+
+def _names_of(one: Identity) -> set[str]:
+    """Returns the keys of all names of a person."""
+    addresses = {email_key(email) for email in (one.email, *one.also) if email}
+    return addresses | {login_key(login) for login in one.logins.values()}

@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from guestlist.errors import ConfigError
 from guestlist.roster.document import Accesses, Group, Membership
-from guestlist.roster.memberships import DesiredMembership, merge_memberships, unique_roles
+from guestlist.roster.wanted import DesiredMembership, merge_memberships, unique_roles
 from guestlist.tomlfile import unknown
 
 Memberships = Mapping[str, DesiredMembership]

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Self
 
-from guestlist.changes import ORDER, Action, Change, RoleRef, Unresolved
+from guestlist.changes import Change, RoleRef, Unresolved
 from guestlist.client import Guestlist
 from guestlist.errors import ConfigError, GuestlistError, UnknownAccount
 from guestlist.roster.compare import (
     AccountComparison,
     LastInvited,
-    MayDiffer,
     PlaceOf,
-    Row,
     compare,
+    may_differ,
 )
-from guestlist.roster.deferred_grants import DeferredGrant, withdrawal_reason
+from guestlist.roster.deferred_grants import withdrawal, withdrawal_reason
 from guestlist.roster.desired import RosterFacts
 from guestlist.roster.limits import EmailLimiter, Limits
 from guestlist.roster.planfile import write_plan
@@ -95,7 +93,7 @@ def make_plan(
     prune: bool = False,
     invite_declined: bool = False,
     allow_empty: bool = False,
-    deferred: Iterable[DeferredGrant] = (),
+    deferred: Iterable[Change] = (),
     unresolved: Iterable[Unresolved] = (),
     prepared: Iterable[tuple[str, str]] = (),
     last_invited: LastInvited | None = None,
@@ -111,7 +109,7 @@ def make_plan(
 
     Args:
         wanted: the roster. Entries about one person in one account that are valid today are merged
-            (`guestlist.roster.memberships`).
+            (`guestlist.roster.wanted`).
         accounts: the accounts to plan, instead of all. Entries of other accounts are skipped.
         people: keys of addresses (`guestlist.address.email_key`): plan only for these people,
             instead of all.
@@ -125,8 +123,8 @@ def make_plan(
         invite_declined: invite people again who declined.
         allow_empty: accept a roster without people. Otherwise that is an error, because a truncated
             file looks the same.
-        deferred: deferred grants. A grant that the roster does not want is withdrawn, also in
-            accounts that the roster does not mention.
+        deferred: deferred grants, as `settle` changes. A grant that the roster does not want is
+            withdrawn, also in accounts that the roster does not mention.
         unresolved: earlier emails with an unknown outcome. These people get no further email.
         prepared: the accounts and keys of people who may have an open invitation without an email.
             They are invited if the roster wants them.
@@ -169,12 +167,21 @@ def make_plan(
                 guests, name, reading, prune, invite_declined, limits.protected
             )
 
+        early: dict[str, AccountComparison] = {}
+
+        def needs_details(name: str, reading: Reading, facts: Sequence[Fact]) -> bool:
+            if people and facts[0].key not in people:
+                return False
+            if name not in early:
+                early[name] = compared(name, reading)
+            return may_differ(early[name], facts)
+
         read = read_accounts(
             guests,
             names,
             store,
             managed=roster.managed,
-            needs_details=MayDiffer(compared, people),
+            needs_details=needs_details,
             progress=progress,
         )
         seen = {name: reading.identities for name, reading in read.items()}
@@ -183,26 +190,24 @@ def make_plan(
         readable = {
             name: compared(name, reading) for name, reading in read.items() if not reading.error
         }
-        limiter, by_number = (
-            EmailLimiter(limits, emails_sent),
-            [readable.get(name) for name in names],
-        )
         compare(
             store,
-            by_number,
-            limiter,
+            [readable.get(name) for name in names],
+            EmailLimiter(limits, emails_sent),
             place_of,
             people,
             last_invited=last_invited,
             retry_unknown=retry_unknown,
         )
-        leftover = LeftoverGrants(guests, grants, {*names, *unclear, *roster.accounts})
-        store.add_changes(leftover.rows(len(names)))
+        mentioned = {*names, *unclear, *roster.accounts}
+        for change in _leftover_withdrawals(grants, guests.accounts.keys() - mentioned):
+            number = numbers.setdefault(change.account, len(numbers))
+            store.add_changes([(number, change)])
         errors = {name: reading.error for name, reading in read.items() if reading.error}
         errors |= unclear
         if accounts is None:
             errors |= _not_configured(guests, roster.accounts)
-        summary = _summary(guests, names, roster, readable, leftover, errors, limits)
+        summary = _summary(guests, numbers, roster, readable, store, errors, limits)
         return Plan(store, summary, errors)
     except BaseException:
         store.close()
@@ -211,18 +216,23 @@ def make_plan(
 
 def _summary(
     guests: Guestlist,
-    names: Iterable[str],
+    numbers: Mapping[str, int],
     roster: RosterFacts,
     readable: Mapping[str, AccountComparison],
-    leftover: LeftoverGrants,
+    store: PlanStore,
     errors: Mapping[str, GuestlistError],
     limits: Limits,
 ) -> Summary:
-    counts = {name: dict(+readable[name].counts) for name in sorted(readable)} | leftover.counts
+    counted = store.counts()
+    counts = {
+        name: counted.get(number, {})
+        for name, number in numbers.items()
+        if name in readable or number in counted
+    }
     return Summary(
         made_at=guests.clock.now(),
         digest=roster.digest,
-        accounts={name: fingerprint(guests.accounts[name]) for name in [*names, *leftover.counts]},
+        accounts={name: fingerprint(guests.accounts[name]) for name in numbers},
         counts=counts,
         notes={name: dict(+readable[name].notes) for name in sorted(readable)},
         errors={name: str(error) for name, error in errors.items()},
@@ -230,12 +240,11 @@ def _summary(
     )
 
 
-def _grant_facts(deferred: Iterable[DeferredGrant], numbers: Mapping[str, int]) -> Iterator[Fact]:
+def _grant_facts(deferred: Iterable[Change], numbers: Mapping[str, int]) -> Iterator[Fact]:
     for grant in deferred:
         if grant.account in numbers:
-            yield Fact(
-                grant.key, numbers[grant.account], Kind.DEFERRED, False, "", grant.model_dump_json()
-            )
+            body = grant.model_dump_json(exclude_defaults=True)
+            yield Fact(grant.key, numbers[grant.account], Kind.DEFERRED, False, "", body)
 
 
 def check_aliases(store: PlanStore) -> None:
@@ -271,38 +280,15 @@ def _prepared_facts(
             yield Fact(store.key_of(number, [key]), number, Kind.PREPARED, False, "", "")
 
 
-class LeftoverGrants:
-    """Deferred grants in configured accounts that the roster does not mention.
-
-    These accounts are not read; their grants are only withdrawn.
-
-    Args:
-        known: accounts that the roster mentions.
-    """
-
-    def __init__(
-        self, guests: Guestlist, grants: Iterable[DeferredGrant], known: Collection[str]
-    ) -> None:
-        others = set(guests.accounts) - set(known)
-        changes = [
-            grant.withdrawal(reason)
-            for grant in grants
-            if grant.account in others and (reason := withdrawal_reason(grant, (), None, _nothing))
-        ]
-        self._changes = sorted(changes, key=lambda change: change.account)
-        found = Counter(change.account for change in self._changes)
-        self.counts = {name: {Action.WITHDRAW: number} for name, number in found.items()}
-
-    def rows(self, first: int) -> Iterator[Row]:
-        """Yields the changes in the form in which they are stored.
-
-        Args:
-            first: the index of the first of these accounts.
-        """
-        numbers = {name: number for number, name in enumerate(self.counts, first)}
-        for change in self._changes:
-            body = change.model_dump_json(exclude_defaults=True)
-            yield numbers[change.account], ORDER[change.action], change.key, body
+def _leftover_withdrawals(grants: Iterable[Change], accounts: Collection[str]) -> list[Change]:
+    """Returns the changes that withdraw the deferred grants of accounts that the roster does not
+    mention. These accounts are not read."""
+    changes = [
+        withdrawal(grant, reason)
+        for grant in grants
+        if grant.account in accounts and (reason := withdrawal_reason(grant, (), None, _nothing))
+    ]
+    return sorted(changes, key=lambda change: change.account)
 
 
 def _nothing(_role: RoleRef) -> None:

@@ -32,8 +32,8 @@ from guestlist.errors import ConfigError, InvalidArgument
 from guestlist.models import OPEN_STATES, State
 from guestlist.roster import cells
 from guestlist.roster.index import merge_all
-from guestlist.roster.memberships import DesiredMembership
 from guestlist.roster.problems import MAX_PROBLEMS
+from guestlist.roster.wanted import DesiredMembership
 from guestlist.spreadsheets import escape_formula
 from guestlist.tomlfile import TomlFile, comments, unknown
 

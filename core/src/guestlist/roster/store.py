@@ -15,6 +15,7 @@ from itertools import groupby, islice
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from guestlist.changes import ORDER, Action, Change
 from guestlist.errors import GuestlistError
 
 CACHE_KIB = 16 * 1024
@@ -336,17 +337,36 @@ class PlanStore:
             "SELECT account, text, people, who, place FROM problem ORDER BY account, text"
         )
 
-    def add_changes(self, changes: Iterable[tuple[int, int, str, str]]) -> None:
-        """Stores changes, each as account, rank of the action, key and body."""
-        self._insert("INSERT INTO change VALUES (?, ?, ?, ?)", changes)
+    def add_changes(self, changes: Iterable[tuple[int, Change]]) -> None:
+        """Stores changes, each with the index of its account."""
+        rows = (
+            (
+                account,
+                ORDER[change.action],
+                change.key,
+                change.model_dump_json(exclude_defaults=True),
+            )
+            for account, change in changes
+        )
+        self._insert("INSERT INTO change VALUES (?, ?, ?, ?)", rows)
 
     def changes(self, account: int | None = None) -> Iterator[str]:
-        """Yields the bodies of the changes by account, in the order of execution."""
+        """Yields the changes as JSON, by account, in the order of execution."""
         rows = self._read(
             "SELECT body FROM change WHERE ? IN (account, -1) ORDER BY account, place, key, rowid",
             -1 if account is None else account,
         )
         return (body for (body,) in rows)
+
+    def counts(self) -> dict[int, dict[Action, int]]:
+        """Returns the number of changes by account and action."""
+        found: dict[int, dict[Action, int]] = {}
+        actions = list(Action)
+        for account, place, number in self._read(
+            "SELECT account, place, count(*) FROM change GROUP BY account, place"
+        ):
+            found.setdefault(account, {})[actions[place]] = number
+        return found
 
     def _insert(self, query: str, rows: Iterable[tuple[Any, ...]]) -> None:
         iterator = iter(rows)

@@ -26,9 +26,8 @@ from guestlist.roster.index import (
     check_identity,
     merge_all,
 )
-from guestlist.roster.memberships import DesiredMembership, unique_roles
 from guestlist.roster.problems import MAX_PROBLEMS
-from guestlist.roster.wanted import Wanted
+from guestlist.roster.wanted import DesiredMembership, Wanted, unique_roles
 from guestlist.spreadsheets import unescape_formula
 from guestlist.tomlfile import Problems
 

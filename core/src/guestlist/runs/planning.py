@@ -20,7 +20,6 @@ from guestlist.errors import (
 from guestlist.ledger.deferred_grants import all_deferred
 from guestlist.ledger.emails import EmailsPerPerson, last_invited, prepared, unresolved
 from guestlist.roster import Plan, PlanFile, make_plan
-from guestlist.roster.deferred_grants import DeferredGrant
 from guestlist.runs.context import Context, Selection, open_context
 from guestlist.runs.progress import Progress, ReadingAccount, ReadingRoster
 
@@ -223,7 +222,7 @@ def _impossible_for_all(plan: Plan | PlanFile) -> Iterator[GuestlistError]:
         )
 
 
-def deferred_grants(context: Context) -> list[DeferredGrant]:
-    """Returns the ledger's deferred grants for the selected people."""
-    debts = (DeferredGrant.of(order.change) for order in all_deferred(context.store))
-    return [debt for debt in debts if context.selection.includes(debt.account, debt.key)]
+def deferred_grants(context: Context) -> list[Change]:
+    """Returns the ledger's deferred grants for the selected people, as `settle` changes."""
+    grants = (order.change for order in all_deferred(context.store))
+    return [grant for grant in grants if context.selection.includes(grant.account, grant.key)]

@@ -17,7 +17,7 @@ from guestlist.ledger.deferred_grants import deferred_by_person
 from guestlist.ledger.lock import exclusive
 from guestlist.ledger.order import Order
 from guestlist.models import OPEN_STATES, Guest, State
-from guestlist.roster.deferred_grants import DeferredGrant, GrantReviewer
+from guestlist.roster.deferred_grants import GrantReviewer, withdrawal
 from guestlist.roster.problems import EMPTY_HINT
 from guestlist.roster.wanted import Wanted
 from guestlist.runs.context import Context, RunInterrupted, open_context
@@ -202,8 +202,7 @@ class _RosterReview:
         """
         if self.is_done:
             return [], [order for order in batch if order.id not in self._undecided]
-        context = self._context
-        grants = {DeferredGrant.of(order.change): order for order in batch}
+        grants = [order.change for order in batch]
         wanted = self._wanted(account, grants)
         try:
             reasons = self._reviewer(account).review(wanted, grants)
@@ -211,13 +210,14 @@ class _RosterReview:
             raise
         except GuestlistError as error:  # continue with the other accounts
             self.errors[account] = error.about(account=account)
-            context.report(error)
+            self._context.report(error)
             return [], []
-        self._undecided.update(grants[one].id for one, why in reasons.items() if why is None)
-        withdrawn = [grant.withdrawal(why) for grant, why in reasons.items() if why]
-        return withdrawn, [grants[grant] for grant, why in reasons.items() if why == ""]
+        reviewed = list(zip(batch, reasons, strict=True))
+        self._undecided.update(order.id for order, why in reviewed if why is None)
+        withdrawn = [withdrawal(order.change, why) for order, why in reviewed if why]
+        return withdrawn, [order for order, why in reviewed if why == ""]
 
-    def _wanted(self, account: str, grants: Collection[DeferredGrant]) -> list[Wanted]:
+    def _wanted(self, account: str, grants: Collection[Change]) -> list[Wanted]:
         """Returns the entries of the roster about the people of some grants."""
         if not self._reviewers:
             self._context.emit(ReadingRoster(self._context.roster.toml.path))
