@@ -12,7 +12,7 @@ from guestlist.models import Invitation, Member, Model, Role, State
 
 
 class Action(StrEnum):
-    """Action on one person in one account. Defined in the order of execution."""
+    """An action on one person in one account. The values are in the order of execution."""
 
     INVITE = "invite"
     RESEND = "resend"

@@ -327,7 +327,8 @@ class _Client:
         return other
 
     def _with(self, accounts: Accounts) -> Self:
-        """A second face of the same client; it shares connections, paces and locks."""
+        """Returns the same client with other accounts. Both share connections, rate limiters and
+        locks."""
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__, _accounts=accounts)
         return other
@@ -417,8 +418,8 @@ def _accounts(
 def _rate_limiters(
     accounts: Mapping[str, Provider], journal: Journal | None
 ) -> dict[str, RateLimiter]:
-    """The pace of each account. Those that a service counts together share one, which keeps the
-    limits of all of them."""
+    """Returns the rate limiter of each account. Accounts that a service counts together share one,
+    which enforces the limits of all of them."""
     counted: dict[tuple[str, str], list[str]] = defaultdict(list)
     for name, provider in accounts.items():
         alone = "" if provider.limits_count_addresses else name
@@ -691,7 +692,7 @@ def for_threads(client: AsyncGuestlist, portal: BlockingPortal) -> Guestlist:
 
     It uses the connections and the rate limits of `client`.
 
-    Calls of the two about the same person do not wait for each other.
+    Calls of the two clients about the same person do not wait for each other.
     """
     other = object.__new__(Guestlist)
     other.__dict__.update(client.__dict__)

@@ -111,7 +111,7 @@ class OnboardOutcome(StrEnum):
 
 
 class OffboardOutcome(StrEnum):
-    """What became of a person's access to one account."""
+    """The effect of `offboard` on a person's access to one account."""
 
     REMOVED = "removed"
     """Memberships, invitations or deferred roles were taken away, and nothing remains."""
@@ -192,7 +192,7 @@ class Answered(Model):
 
 
 class Role(Answered):
-    """A role, group, team or whatever else can be granted to a person.
+    """A role, group, team or anything else that a service can grant to a person.
 
     Attributes:
         id: the service's id, unique within a kind.
@@ -236,8 +236,8 @@ class Invitation(Answered):
         raw_state: the service's own word for the state, also if its meaning is unknown. None if
             the record has no word, even if another field shows the state.
         basis: the evidence for the state. A provider keeps the default if a word or another field
-            of the record shows the state, such as a link that is there only while the invitation
-            is pending. It sets INFERRED if nothing does but the list that contains the record.
+            of the record shows the state, such as a link that is there only while the invitation is
+            pending. It sets INFERRED if only the presence in a list shows the state.
         roles: the offered roles. Empty if the invitation offers no role, or the service does not
             show them.
         organization_id: the id of the organization.
@@ -420,16 +420,16 @@ class NewInvitation(Model):
     """A request to invite a person, checked against the capabilities of the provider.
 
     Attributes:
-        email: the address as the caller wrote it. Empty if an invitation is created again that
-            names the person by the login alone.
+        email: the address as the caller wrote it. Empty in a copy of an invitation that names the
+            person only by the login.
         login: the person's login at the service. None if the caller does not know it.
         roles: the roles to offer, between `Provider.least_roles` and `most_roles`. Each is complete
             as in the provider's list of roles, or has only an `id`: if the provider has no list,
             the caller made the `Role`, or the invitation was made by `copy_of`.
         send_email: whether the service sends an email. False only with
             `Provider.can_suppress_email`.
-        options: the provider's own options, an instance of its `Options`. None in one that
-            `copy_of` makes without options.
+        options: the provider's own options, an instance of its `Options`. None if `copy_of` made
+            the invitation without options.
     """
 
     email: str
@@ -547,8 +547,8 @@ class OwnAccess(Model):
 class LimitUsage(Model):
     """How much of a service's rate limit is used.
 
-    Counted are the requests of this client; with a ledger, those of all programs that share it.
-    Requests of other programs are unknown.
+    Counts the requests of this client; with a ledger, the requests of all programs that share it.
+    Requests of other programs are not included.
     """
 
     what: str
@@ -584,7 +584,7 @@ class AccountOffboarding(Model):
     account: str
     """The name of the account."""
     outcome: OffboardOutcome
-    """What became of the person's access."""
+    """The effect on the person's access."""
     members: tuple[Member, ...] = ()
     """The memberships that were ended; with `dry_run`, those that would be."""
     invitations: tuple[Invitation, ...] = ()

@@ -87,7 +87,7 @@ class Plugins:
     when it is needed. All other plugins are imported at once, because they may implement hooks.
 
     Attributes:
-        broken: the plugins that could not be loaded. Contains those that were tried only.
+        broken: the plugins that could not be loaded. Contains only plugins whose import was tried.
     """
 
     def __init__(

@@ -92,7 +92,7 @@ def _now(url: str) -> datetime:
 
 
 def _get(url: str, path: str) -> dict[str, Any]:
-    """One answer of the mailbox's control API (`guestlist.sandbox.api`)."""
+    """Returns an answer of the mailbox's control API (`guestlist.sandbox.api`)."""
     import httpx
 
     try:

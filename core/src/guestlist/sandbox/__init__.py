@@ -1,4 +1,4 @@
-"""A local stand-in for the services: for trying out, developing, testing and recording.
+"""Local imitations of the services, for trying things out, developing, testing and recording.
 
 A provider's sandbox subclasses `Service`; `Sandbox` runs any number of them together with a
 mailbox, in which a person (or `SandboxControl`) plays the people who are invited.

@@ -1,4 +1,4 @@
-"""From a running sandbox to what a client needs: accounts."""
+"""Creates the accounts of a client from a running sandbox."""
 
 from __future__ import annotations
 

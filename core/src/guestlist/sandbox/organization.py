@@ -221,7 +221,7 @@ RecordT = TypeVar("RecordT", bound=Record)
 
 
 class Organization:
-    """The records of one organization, and what happens to them.
+    """The records of one organization, and the operations that change them.
 
     Args:
         id: the id of the organization.
@@ -246,7 +246,7 @@ class Organization:
         default_role: the role of a member who lost the last one, if the switch `last_role` is
             `default`.
 
-    Every method raises a subclass of `SandboxRefusal` for what the service refuses.
+    Every method raises a subclass of `SandboxRefusal` if the service refuses the change.
     """
 
     owner: MemberRecord | None = None
@@ -323,7 +323,7 @@ class Organization:
         return secret
 
     def key(self, secret: str) -> Key:
-        """Returns the credentials that a request was sent with.
+        """Returns the credentials with which a request was sent.
 
         Raises:
             NotAuthenticated: they are unknown, expired or out of use.
@@ -502,7 +502,8 @@ class Organization:
         return self.invitations.get(invitation.id) is invitation
 
     def shows(self, invitation: InvitationRecord) -> bool:
-        """Returns whether the service still shows an invitation: see `accepted` and `revoked`."""
+        """Returns whether the service still shows an invitation. The switches `accepted` and
+        `revoked` decide whether it shows one that was accepted or revoked."""
         switch = invitation.ended if invitation.ended in ("accepted", "revoked") else ""
         return not switch or not self.is_set(switch, "vanish")
 
@@ -674,13 +675,15 @@ class Organization:
     # ------------------------------------------------------------------ lists
 
     def listed(self, records: Iterable[RecordT]) -> list[RecordT]:
-        """Returns the records that the lists show by now; see the switch `list_lag`."""
+        """Returns the records that the lists show by now. The switch `list_lag` delays new
+        records."""
         lag = timedelta(seconds=float(self.value("list_lag")))
         now = self.clock.now()
         return [one for one in records if one.created_at + lag <= now]
 
     def address_of(self, member: MemberRecord) -> str | None:
-        """Returns the address that the member list shows: see `member_addresses`."""
+        """Returns the address that the member list shows. None if the switch `member_addresses`
+        hides it."""
         return None if self.is_set("member_addresses", "hidden") else member.person.email
 
     @contextmanager
@@ -776,7 +779,8 @@ class Organization:
         return member
 
     def _drop_invited_record(self, invitation: InvitationRecord) -> None:
-        """Deletes the record of a person who is only invited. One who had left is removed again."""
+        """Deletes the record of a person who is only invited. A person who was a member before is
+        marked as removed again."""
         member = invitation.member
         if member is None or member.status != INVITED:
             return

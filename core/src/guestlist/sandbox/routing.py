@@ -279,7 +279,7 @@ class OrganizationService(Service):
         }
 
     def credentials(self, request: IncomingRequest) -> str:
-        """Returns the secret that a request was sent with; empty if there is none."""
+        """Returns the secret with which a request was sent; empty if there is none."""
         return bearer(request.headers)
 
     def validate(self, request: IncomingRequest) -> None:
@@ -296,7 +296,8 @@ class OrganizationService(Service):
         return None
 
     def limit_key(self, request: IncomingRequest) -> str:
-        """Returns the key that a request is counted under; by default the network address."""
+        """Returns the key under which the rate limit counts a request; by default the network
+        address."""
         return client_address(request.http.scope)
 
     def limit_headers(self, limit_result: RateLimitResult) -> Mapping[str, str]:
@@ -408,7 +409,7 @@ class OrganizationService(Service):
         }
 
     def described(self, member: MemberRecord) -> dict[str, Any]:
-        """Returns a member of the snapshot."""
+        """Returns a member in the form of the snapshot."""
         return {"id": member.id, "email": member.person.email}
 
 

@@ -124,7 +124,7 @@ class Service(ABC):
     title: ClassVar[str]
     """The service's name for people, such as `Vultr IAM`."""
     profiles: ClassVar[tuple[str, ...]]
-    """Forms in which it can answer, one for each source that describes another; the first is the
+    """Forms of its answers, one for each source that describes a different form; the first is the
     default."""
     switches: ClassVar[Mapping[str, Switch]] = {}
     """Behaviors that its documents leave open, by name."""
