@@ -14,8 +14,9 @@ from guestlist.provider.settings import is_secret, urls
 def stand_in(kind: type[Provider]) -> Provider:
     """Returns an account with invented settings, which cassettes show instead of the real ones.
 
-    What is secret or has no default is its own name in capitals, such as `API_KEY`; the rest is at
-    its default, the service's real address included. Nothing is read from the environment.
+    Secret settings, and settings without a default, have their own name in capitals as value, such
+    as `API_KEY`. Other settings keep their defaults, including the service's real address. Reads
+    nothing from the environment.
     """
     settings = _defaults(kind) | {name: name.upper() for name in personal(kind)}
     for name in urls(kind):
@@ -27,10 +28,10 @@ def stand_in(kind: type[Provider]) -> Provider:
 def live_accounts() -> dict[str, Provider]:
     """Returns an account for each real service whose credentials are in the environment.
 
-    Only what `stand_in` masks is read from there, so that a cassette fits the stand-in.
+    Reads only the settings that `stand_in` replaces, so that a cassette fits the stand-in.
 
     Raises:
-        ConfigError: there are none.
+        ConfigError: the environment has no credentials of a service.
     """
     accounts: dict[str, Provider] = {}
     missing = []

@@ -95,9 +95,9 @@ class Cassette:
     Attributes:
         path: the file.
         source: as given. A replay reads it from the file.
-        recorded_with: packages and versions with which the file was recorded. Empty in a file that
-            does not say.
-        changes: what did not fit in this replay, one line each.
+        recorded_with: packages and versions with which the file was recorded. Empty if the file
+            does not name them.
+        changes: the differences between this replay and the file, one line each.
         recording: held by a transport while it sends a request and records the answer.
     """
 
@@ -124,7 +124,7 @@ class Cassette:
 
     @contextmanager
     def running(self, *, listening: bool = True) -> Iterator[Cassette]:
-        """Records or replays the requests sent meanwhile.
+        """Records or replays the requests that are sent within the block.
 
         Args:
             listening: intercept the requests of every HTTP library. If not, only requests passed to
@@ -233,7 +233,7 @@ class Cassette:
     # ------------------------------------------------------------------ messages
 
     def _mismatch(self, sent: Request, expected: Request | None, used_up: int) -> ReplayMismatch:
-        """The error about a request that has no recorded answer left.
+        """Returns the error about a request that has no recorded answer left.
 
         Args:
             sent: the request.
@@ -296,7 +296,7 @@ class Cassette:
         self.path.write_text(text, "utf-8")
 
     def _versions(self) -> list[str]:
-        """The packages whose code decided which requests were sent, with their versions."""
+        """Returns the packages whose code decided which requests were sent, with their versions."""
         origins, uris = installed().origins, [request.uri for request in self._tape.requests]
         kinds = {type(account) for account in self._accounts if account.name in origins}
         bases = {kind.name: stand_in(kind).base_url for kind in kinds}
@@ -312,7 +312,8 @@ class Cassette:
         return {"recorded_with": self.recorded_with if self._is_replay else self._versions()}
 
     def _scrubbed_request(self, request: Request) -> Request | None:
-        """The request as it is written and compared. None if it belongs to no account."""
+        """Returns a request in the form in which it is stored and compared. None if it belongs to
+        no account."""
         url = self._scrub.url(request.uri)
         if url is None:
             return None
@@ -378,7 +379,8 @@ class _Tape(VcrCassette):  # type: ignore[misc] # it has no types
             return self.responses[place]
 
     def _chosen(self, request: Request, matching: list[int]) -> int | None:
-        """The place of the recorded answer to play. `matching` are the places of equal requests."""
+        """Returns the index of the recorded answer to play. `matching` contains the indexes of
+        equal requests."""
         fresh = [place for place in matching if not self._played[place]]
         if not _reads(request):
             return fresh[0] if fresh else None
@@ -402,13 +404,13 @@ class _Tape(VcrCassette):  # type: ignore[misc] # it has no types
         return choices[0] if choices else None
 
     def _open_changes(self) -> Iterator[int]:
-        """The places of recorded changes that were not sent yet."""
+        """Returns the indexes of recorded changes that were not sent yet."""
         for place, recorded in enumerate(self.requests):
             if not self._played[place] and not _reads(recorded):
                 yield place
 
     def _nearest(self, request: Request) -> Request | None:
-        """The recorded request, not sent yet, that has most in common with a request."""
+        """Returns the recorded request, not sent yet, that has most in common with a request."""
 
         def likeness(recorded: Request) -> int:
             equal, _ = get_matchers_results(request, recorded, self._match_on)
@@ -418,7 +420,7 @@ class _Tape(VcrCassette):  # type: ignore[misc] # it has no types
         return max(unsent, key=likeness, default=None)
 
     def not_sent(self) -> list[Request]:
-        """The recorded requests that a complete replay would have sent."""
+        """Returns the recorded requests that are missing in the replay."""
         requests = self.requests
         sent = [requests[place] for place in self._played]
         return [
@@ -433,7 +435,7 @@ class _Tape(VcrCassette):  # type: ignore[misc] # it has no types
 
 
 def _task_or_thread() -> tuple[str, int]:
-    """The async task or thread that sends a request."""
+    """Returns the async task or thread that sends a request."""
     task = current_task.get()
     return ("task", task) if task is not None else ("thread", threading.get_ident())
 
@@ -448,7 +450,7 @@ def unversioned(text: str) -> str:
 
 
 def _status(code: int) -> dict[str, Any]:
-    """A status without its phrase, which Python 3.13 has renamed for some codes."""
+    """Returns a status without its phrase, which Python 3.13 has renamed for some codes."""
     return {"code": int(code), "message": ""}
 
 
@@ -457,7 +459,7 @@ def _request_of(sent: Outgoing | httpx.Request) -> Request:
 
 
 def _described(label: str, request: Request) -> list[str]:
-    """The lines that show a request in a message."""
+    """Returns the lines that show a request in a message."""
     lines = [f"  {label} {request.method} {request.uri}"]
     body = (request.body or b"").decode("utf-8", "replace")
     if body:

@@ -100,7 +100,7 @@ class Environment:
 
 
 def on_sandbox(sandbox: Sandbox) -> Environment:
-    """The environment of tests without a cassette."""
+    """Returns the environment of tests without a cassette."""
     from guestlist.sandbox.connect import accounts_of
 
     return Environment(accounts_of(sandbox), VirtualClock(sandbox=sandbox), sandbox)
@@ -108,8 +108,8 @@ def on_sandbox(sandbox: Sandbox) -> Environment:
 
 @contextmanager
 def replayed(path: Path, start: datetime, again: str | None = None) -> Iterator[Environment]:
-    """The environment of a test that replays a cassette. Its time begins with the first recorded
-    answer.
+    """Returns the environment of a test that replays a cassette. Its time begins with the first
+    recorded answer.
 
     Args:
         path: the file.
@@ -136,7 +136,7 @@ def recorded(
     profiles: Mapping[str, str],
     switches: Mapping[str, Mapping[str, str]],
 ) -> Iterator[Environment]:
-    """The environment of a test that records a cassette against the sandbox.
+    """Returns the environment of a test that records a cassette against the sandbox.
 
     Args:
         path: the file.
@@ -156,7 +156,7 @@ def recorded(
 
 @contextmanager
 def recorded_live(path: Path, address: str) -> Iterator[Environment]:
-    """The environment of a test that records a cassette against real services.
+    """Returns the environment of a test that records a cassette against real services.
 
     Args:
         path: the file.

@@ -429,7 +429,7 @@ def guestlist_client(
 def guestlist_async_client(
     guestlist_accounts: Mapping[str, Provider], _guestlist_environment: Environment
 ) -> AsyncGuestlist:
-    """An async client, for whichever plugin runs async tests. It need not be closed."""
+    """An async client, for any plugin that runs async tests. It need not be closed."""
     return _guestlist_environment.async_client_of(guestlist_accounts)
 
 
@@ -485,7 +485,7 @@ def guestlist_accept(
 @pytest.fixture(scope="module")
 def guestlist_module(_guestlist_sandboxes: Callable[[str, datetime], Sandbox]) -> Environment:
     """A sandbox for the tests of one module, with `client`, `async_client`, `accounts`, `clock`,
-    `sandbox` and `accept`. What one test does, the next ones find."""
+    `sandbox` and `accept`. The changes of one test are visible in the next ones."""
     return _shared("module", _guestlist_sandboxes)
 
 

@@ -107,6 +107,6 @@ class CassetteTransport(_Transport):
 
 
 def live_transport() -> httpx.AsyncHTTPTransport:
-    """For an async client of real services."""
+    """Returns the transport of an async client of real services."""
     limits = httpx.Limits(max_keepalive_connections=0)
     return httpx.AsyncHTTPTransport(verify=ssl.create_default_context(), limits=limits)

@@ -1,4 +1,4 @@
-"""Rules about answers that are not what they should be."""
+"""Rules about wrong, incomplete and unusual answers."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Answers(Rules):
 
     def test_field_of_another_kind(self, walkthrough: Walkthrough, operation: str) -> None:
         """A field of another kind is tolerated or MalformedResponse: reading never crashes, and
-        never makes an id or an address of nothing.
+        never invents an id or an address.
 
         Likely cause: The reader calls a method of a value whose type it does not check, or catches
         too little: only `KeyError`, `TypeError` and `ValueError` become MalformedResponse.
@@ -117,7 +117,7 @@ class Answers(Rules):
 
     def test_field_that_is_missing(self, walkthrough: Walkthrough, operation: str) -> None:
         """A field that is missing is tolerated or MalformedResponse: reading never crashes, and
-        never makes an id or an address of nothing.
+        never invents an id or an address.
 
         Likely cause: The reader fails in another way than with `KeyError`, `TypeError` or
         `ValueError`, or makes something up for a field that must be there.
@@ -179,7 +179,7 @@ class Answers(Rules):
     def test_word_for_the_state_is_kept(
         self, walkthrough: Walkthrough, invitation_operation: str
     ) -> None:
-        """The service's own word for where an invitation stands is kept in `raw_state`.
+        """The service's own word for the state of an invitation is kept in `raw_state`.
 
         Likely cause: `raw_state` is missing or translated: give it the service's own word.
         """
@@ -435,8 +435,8 @@ def _kind(one: Any) -> str:
 
 
 def _altered(sample: Sample, invitation: Invitation, change: Callable[[Any], Any]) -> list[Replay]:
-    """A sample run again on answers in which the word for the state of an invitation is another:
-    once for each answer that may be the one it is read from. None where no answer tells it."""
+    """Runs a sample again with another word for the state of an invitation: once for each answer
+    from which the word may be read. Returns None if no answer contains it."""
     mutation = mutations.change_json(mutations.map_scalars(change))
     invitation_operation = [
         nth for nth, (_, answer) in enumerate(sample.played) if mutation(answer) != answer
@@ -448,7 +448,7 @@ def _altered(sample: Sample, invitation: Invitation, change: Callable[[Any], Any
 
 
 def _answers_about(sample: Sample, invitation: Invitation, among: Iterable[int]) -> list[int]:
-    """Which of the answers of a sample name an invitation by its id or address; all of them where
+    """Returns the answers of a sample that name an invitation by its id or address; all of them if
     none does."""
     names = {str(invitation.id), email_key(invitation.email or "")}
     about = [
@@ -461,7 +461,7 @@ def _answers_about(sample: Sample, invitation: Invitation, among: Iterable[int])
 
 
 def _plain(sample: Sample, nth: int) -> list[Any]:
-    """The values of an answer that hold no other."""
+    """Returns the values of an answer that are neither objects nor lists."""
     body = mutations.json_of(sample.played[nth][1])
     return [one for _, one in mutations.scalars(body)] if isinstance(body, dict | list) else []
 

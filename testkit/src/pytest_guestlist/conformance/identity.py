@@ -33,8 +33,8 @@ class Identity(Rules):
     """Rules about the name, the facts, the settings, and missing operations.
 
     Attributes:
-        organization_in_requests: whether every request names the organization of the settings;
-            not so where the credentials decide which one is meant.
+        organization_in_requests: whether every request names the organization of the settings.
+            False if the credentials decide which organization is meant.
     """
 
     organization_in_requests = True
@@ -127,7 +127,7 @@ class Identity(Rules):
             )
 
     def test_invites_and_can_look(self, provider_kind: type[Provider]) -> None:
-        """A provider can invite, and can look whether it has: without a look, an invitation that
+        """A provider can invite, and can look up invitations: without a lookup, an invitation that
         gets no answer stays unknown for ever.
 
         Likely cause: `invitations` or `find_invitation` is missing or not marked with `@operation`.
@@ -199,8 +199,8 @@ class Identity(Rules):
         )
 
     def test_another_organization_is_not_reached(self, harness: Harness) -> None:
-        """With the id of an organization that is not there, everything ends with an error that
-        says so: nothing is read from another one, and nobody is invited into it.
+        """With the id of an organization that does not exist, every operation raises an error that
+        names the cause: it reads nothing from another organization, and invites nobody into it.
 
         Likely cause: The path leaves out the organization's id, or NotFound is caught and taken for
         an empty list. If the credentials alone decide, set `organization_in_requests = False` in
@@ -231,9 +231,9 @@ class Identity(Rules):
                 )
 
     def test_credentials_are_secret_settings(self, harness: Harness) -> None:
-        """What `authorize` sends is made from settings that are marked `secret=True`, and so is
-        every setting that is called a key, token, secret or password. What is no secret, such as
-        the version of the API, is in `headers`.
+        """The headers of `authorize` are made from settings that are marked `secret=True`. Every
+        setting that is called a key, token, secret or password has this mark. Values that are not
+        secret, such as the version of the API, are in `headers`.
 
         Likely cause: `secret=True` is missing, or a header that is not secret is in `authorize`.
         """

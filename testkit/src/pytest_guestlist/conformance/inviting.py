@@ -215,7 +215,7 @@ class Inviting(Rules):
         """A second call does not invite again: already invited or a member, the same record, one
         email.
 
-        Likely cause: A look does not find the record, or finds another one.
+        Likely cause: A lookup does not find the record, or finds another one.
         """
         first = harness.invite("ada").guest
         again = harness.invite("ada")
@@ -391,7 +391,7 @@ class Inviting(Rules):
     def test_if_exists_replace(self, harness: Harness) -> None:
         """With `if_exists="replace"`, the old invitation is withdrawn and a new one made.
 
-        Likely cause: `revoke` or `invite` fails, or a look still finds the old invitation.
+        Likely cause: `revoke` or `invite` fails, or a lookup still finds the old invitation.
         """
         harness.require("revoke")
         old = harness.invitation("ada")
@@ -465,7 +465,7 @@ class Inviting(Rules):
     def test_result_of_invite_is_what_a_look_finds(self, harness: Harness) -> None:
         """`invite` and a lookup after it return the same invitation.
 
-        Likely cause: `invite` and the look read different fields, or answers of different shapes,
+        Likely cause: `invite` and the lookup read different fields, or answers of different shapes,
         with the same code.
         """
         made = harness.invitation("ada")
@@ -557,7 +557,7 @@ class Inviting(Rules):
     def test_lost_answer_of_invite(self, harness: Harness) -> None:
         """If the answer is lost, a lookup finds the invitation or member, and there is only one.
 
-        Likely cause: A look does not find the record, or its `created_at` is not the time of the
+        Likely cause: A lookup does not find the record, or its `created_at` is not the time of the
         request.
         """
         harness.require("invite")

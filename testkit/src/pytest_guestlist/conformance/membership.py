@@ -151,8 +151,8 @@ class Membership(Rules):
         harness.expect_state(harness.address("ada"), State.PENDING, look_at="remove")
 
     def test_assign_and_unassign(self, harness: Harness) -> None:
-        """A role that is assigned is held, and not twice; one that is taken is not held; another
-        member keeps what is theirs.
+        """After `assign_role`, the member holds the role once. After `unassign_role`, the member
+        does not hold it. Another member's roles do not change.
 
         Likely cause: The request names the role or the member in the wrong way, or sets the roles
         of everybody; or `access` reads a stale record instead of asking the service.
@@ -232,8 +232,8 @@ class Membership(Rules):
 
     def test_every_role_can_be_assigned(self, harness: Harness) -> None:
         """Every role that is listed, of every kind, can be assigned and is then held directly,
-        unless it says that it is `not_assignable`. What comes along with it is not direct, and what
-        was assigned can be taken.
+        unless it says that it is `not_assignable`. Roles that come with it are not direct, and an
+        assigned role can be taken away.
 
         Likely cause: A kind of role needs another call, the kind or the source of a grant is not
         read, or a role that cannot be assigned lacks `not_assignable`.

@@ -1,4 +1,4 @@
-"""Rules about what credentials may do, as the service judges it."""
+"""Rules about the permissions of credentials, which the service enforces."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Permissions(Rules):
         )
 
     def _arguments(self, harness: Harness, changing: str) -> tuple[Any, ...]:
-        """What an owner could call an operation with."""
+        """Returns arguments with which an owner could call an operation."""
         if changing == "invite":
             return (harness.new_invitation("ada"),)
         if changing in ("resend", "revoke"):

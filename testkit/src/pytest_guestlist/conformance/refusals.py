@@ -1,4 +1,4 @@
-"""Rules about errors: what a service refuses, and what gets no answer."""
+"""Rules about errors: requests that a service refuses, and requests that get no answer."""
 
 from __future__ import annotations
 

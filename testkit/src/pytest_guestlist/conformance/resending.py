@@ -159,7 +159,7 @@ class Resending(Rules):
         """A resend whose answer is lost is settled by looking, or its outcome is unknown: there is
         never a third email.
 
-        Likely cause: `resend_moves_expiry` is declared, and the date that a look finds afterwards
+        Likely cause: `resend_moves_expiry` is declared, and the date that a lookup finds afterwards
         has not moved; or the request is marked REPEATABLE and was sent again.
         """
         self._pending(harness, "ada")

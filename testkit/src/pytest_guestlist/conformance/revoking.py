@@ -140,8 +140,8 @@ class Revoking(Rules):
         )
 
     def test_revoke_of_an_unknown_id_is_not_found(self, harness: Harness) -> None:
-        """The service's answer about an invitation that is not there is NotFound, or nothing:
-        repeating a revoke whose answer was lost has to succeed.
+        """Revoking an invitation that does not exist raises NotFound or succeeds, because repeating
+        a revoke whose answer was lost has to succeed.
 
         Likely cause: `explain` does not turn the service's answer for a record that is not there
         into NotFound.

@@ -100,8 +100,8 @@ class Sending(Rules):
                 json.dumps(request.json)
 
     def test_looks_are_reads(self, walkthrough: Walkthrough, reading: str) -> None:
-        """An operation that only looks sends only requests of `Effect.READ`, POST included:
-        others are not repeated freely when no answer comes.
+        """An operation that only reads sends only requests of `Effect.READ`, even if they are
+        POSTs: other requests are not always repeated if no answer comes.
 
         Likely cause: A POST that only looks is not marked with `effect=Effect.READ`.
         """
@@ -131,7 +131,7 @@ class Sending(Rules):
         emails, the same invitations. A request that makes a second email is `Effect.CREATE`.
 
         Likely cause: A request that sends an email or creates a record each time is marked
-        REPEATABLE, or is a PUT or DELETE, which are REPEATABLE unless told otherwise. Mark it with
+        REPEATABLE, or is a PUT or DELETE, which are REPEATABLE by default. Mark it with
         `Effect.CREATE`.
         """
         harness = second_harness

@@ -70,7 +70,7 @@ def retry_blindly() -> Patches:
 
 @_listed
 def trust_every_failure() -> Patches:
-    """No answer counts as proof that nothing was sent."""
+    """A missing answer counts as proof that nothing was sent."""
     judge = policy.judge
 
     def trusting(answer: Any) -> Verdict:
