@@ -89,7 +89,7 @@ def read_invitation(
         organization_id: the organization in the request.
     """
     link, role_id = raw.get("invitation_link"), raw.get("role_id")
-    key: Any = raw.get("invitation_key") or key_in(link)  # `Invitation` refuses what is no text
+    key: Any = raw.get("invitation_key") or key_in(link)  # `Invitation` rejects other types
     if role_id is not None:
         asked = [role for role in roles if role.id == role_id]
         roles = asked or [Role(id=role_id, name=raw.get("role_name"))]

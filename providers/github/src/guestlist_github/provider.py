@@ -267,7 +267,7 @@ class GitHub(Provider):
             if mine:
                 try:
                     return (yield from self._with_teams(mine[-1]))
-                except NotFound:  # it has ended: nothing says that a failed one shows its teams
+                except NotFound:  # It has ended. No source says whether it still has teams.
                     return mine[-1] if name == INVITATION_LISTS[1] else None
             for problem in page.problems:
                 if problem.may_be(email_key(email)):

@@ -334,7 +334,8 @@ class GitLab(Provider):
         )
 
     def copy_of(self, invitation: Invitation) -> NewInvitation:
-        """Returns what creates the invitation again, with the same end of the membership."""
+        """Returns the arguments that create the invitation again, with the same end of the
+        membership."""
         end = parse_datetime((invitation.raw or {}).get("expires_at"))
         options = GitLabOptions(expires_at=end.date() if end else None)
         return super().copy_of(invitation).model_copy(update={"options": options})

@@ -232,7 +232,8 @@ class Vultr(Provider):
         return _invitation((yield Request.post("v2", "invitation", _id(invitation), "resend")))
 
     def copy_of(self, invitation: Invitation) -> NewInvitation:
-        """Returns what creates the same invitation again, with the same `api_enabled`."""
+        """Returns the arguments that create the same invitation again, with the same
+        `api_enabled`."""
         options = VultrOptions(api_enabled=reading.api_enabled(invitation.raw))
         return NewInvitation(email=invitation.email or "", options=options)
 

@@ -161,7 +161,7 @@ class VultrService(OrganizationService):
         """Since when a group, role or policy is held, by its id and that of the holder: a member,
         group or role."""
         self.former: dict[tuple[str, str], datetime] = {}
-        """The same of people who were removed from a group."""
+        """Like `attached`, for people who were removed from a group."""
         ines = self.add_user("ines@example.org", "Ines Admin", OWNER_KEY)
         lena = self.add_user("lena@example.org", "Lena Engineer", ENGINEER_KEY)
         omar = self.add_user("omar@example.org", "Omar Support", SUPPORTER_KEY)
@@ -671,7 +671,7 @@ def _kind(kind: str, plural: str, routes: Routes) -> None:
         return service.many(request, plural, service.all_of(kind), service.shown)
 
     @routes.get(f"{USER}/{plural}", action=f"iam.user.List{plural.title()}")
-    @routes.get(f"/v2/users/me/{plural}")  # registered first, so that `me` is no id
+    @routes.get(f"/v2/users/me/{plural}")  # registered first, so that `me` is not taken for an id
     def held(service: VultrService, request: IncomingRequest) -> Any:
         member = service.organization.member(request.path.get("user", request.caller.id))
         if kind == "group":
@@ -683,7 +683,7 @@ def _kind(kind: str, plural: str, routes: Routes) -> None:
 
         shape = relationship if service.openapi else service.holding
         page = service.many(request, plural, lists["all"], shape)
-        if not service.openapi:  # the parts contain those of the page's records that are theirs
+        if not service.openapi:  # each part contains only the records of this page
             ids = [one["id"] for one in page[plural]]
             page[plural] = {
                 name: [service.holding(one) for one in grants if one.record.id in ids]

@@ -277,7 +277,7 @@ class ScimService(OrganizationService):
     def store_group(self, role: RoleRecord, document: Document) -> None:
         members = document.get("members") or ()
         wanted = {one["value"] for one in members}
-        # like scim2-server, it also keeps members who are no users
+        # like scim2-server, it also keeps members who are not users
         others = [one for one in members if one["value"] not in self.organization.records]
         role.name, role.updated_at = document["displayName"], self.clock.now()
         role.fields = {"externalId": document.get("externalId"), "members": others}
