@@ -28,8 +28,8 @@ from guestlist.runs.unresolved_requests import check_can_look, fetch_statuses
 from guestlist.verbs.roles import holds, match_roles
 
 PEOPLE_PER_LOOK = 25_000
-"""People whose status is read together. A look reads each list once; more people need more memory.
-"""
+"""Number of people whose status is read together. A lookup reads each list once. A higher number
+needs more memory."""
 THERE = "It had been done already when the run was resumed."
 
 
