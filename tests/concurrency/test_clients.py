@@ -218,7 +218,7 @@ def test_a_cancelled_task_leaves_the_client_usable(account: Vultr) -> None:
                         group.start_soon(work)
                         await anyio.to_thread.run_sync(held.arrived.acquire)
                         group.cancel_scope.cancel()
-                assert not guests._driver._locks._used
+                assert not guests._driver._places._taken
                 return await guests.account("cloud").check()
 
     assert anyio.run(main) == "Example Works"

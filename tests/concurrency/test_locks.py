@@ -55,5 +55,5 @@ def test_whoever_gives_up_waiting_leaves_nothing_behind(kind: Any) -> None:
 
     carry_out(holding(told))
     assert told == [True, False]
-    assert not driver._locks._used
+    assert not driver._places._taken
     assert carry_out(late()) is True

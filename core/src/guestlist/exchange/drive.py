@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 import threading
+from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from contextvars import copy_context
-from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
 
 T = TypeVar("T")
-Held = dict[Hashable, Callable[[], None]]
-"""The keys that a call holds, and the function that releases each."""
 
 
 class Wire(Protocol):
@@ -56,44 +54,69 @@ class PortalWire:
         return self._portal.call(self._wire.send, outgoing)
 
 
-class _Lock(Protocol):
-    def release(self) -> None: ...
+class _Event(Protocol):
+    def set(self) -> object: ...
 
 
-L = TypeVar("L", bound=_Lock)
+E = TypeVar("E", bound=_Event)
 
 
-class _Locks(Generic[L]):
-    """A semaphore for each key. A key that no call holds or waits for has none."""
+class _Places(Generic[E]):
+    """Counts the places of each key that calls hold, and keeps the calls that wait for one in line.
 
-    def __init__(self, make: Callable[[int], L]) -> None:
-        self._make = make
+    Args:
+        make_event: creates the event with which a waiting call is woken.
+    """
+
+    def __init__(self, make_event: Callable[[], E]) -> None:
+        self._make_event = make_event
         self._guard = threading.Lock()
-        self._used: dict[Hashable, tuple[L, int]] = {}
+        self._taken: dict[Hashable, int] = {}
+        self._waiting: dict[Hashable, deque[E]] = {}
 
-    def take(self, step: Acquire) -> L:
-        key = step.key
+    def take(self, step: Acquire) -> E | None:
+        """Takes a free place and returns None. Otherwise joins the line, and returns the event that
+        is set when the caller has received a place."""
         with self._guard:
-            lock, users = self._used.get(key) or (self._make(step.places), 0)
-            self._used[key] = (lock, users + 1)
-        return lock
+            taken = self._taken.get(step.key, 0)
+            if taken < step.places:
+                self._taken[step.key] = taken + 1
+                return None
+            event = self._make_event()
+            self._waiting.setdefault(step.key, deque()).append(event)
+            return event
 
-    def settle(self, key: Hashable, lock: L, held: Held, *, free: bool) -> None:
-        """Registers an acquired semaphore in `held`, or drops our reference to it otherwise."""
-        if free:
-            held[key] = partial(self._give_back, key, lock)
-        else:
-            self._drop(key)
-
-    def _give_back(self, key: Hashable, lock: L) -> None:
-        lock.release()
-        self._drop(key)
-
-    def _drop(self, key: Hashable) -> None:
+    def leave_line(self, key: Hashable, event: E) -> bool:
+        """Stops waiting. Returns whether the caller has received a place."""
         with self._guard:
-            lock, users = self._used.pop(key)
-            if users > 1:
-                self._used[key] = (lock, users - 1)
+            line = self._waiting.get(key)
+            if line is None or event not in line:
+                return True
+            line.remove(event)
+            if not line:
+                del self._waiting[key]
+            return False
+
+    def release(self, key: Hashable) -> None:
+        """Gives a place to the call that has waited longest, or makes it free."""
+        with self._guard:
+            line = self._waiting.get(key)
+            if line is not None:
+                line.popleft().set()
+                if not line:
+                    del self._waiting[key]
+            elif self._taken[key] > 1:
+                self._taken[key] -= 1
+            else:
+                del self._taken[key]
+
+    def end(self, steps: Steps[Any], held: set[Hashable]) -> None:
+        """Releases all places that a call holds, and closes its generator."""
+        try:
+            for key in held:
+                self.release(key)
+        finally:
+            steps.close()
 
 
 class Driver:
@@ -102,17 +125,17 @@ class Driver:
     def __init__(self, wire: Wire, clock: Clock) -> None:
         self._wire = wire
         self._clock = clock
-        self._locks = _Locks(threading.Semaphore)
+        self._places = _Places(threading.Event)
 
     def with_clock(self, clock: Clock) -> Driver:
         """Returns a driver with another clock and the same locks."""
         other = Driver(self._wire, clock)
-        other._locks = self._locks
+        other._places = self._places
         return other
 
     def run(self, steps: Steps[T]) -> T:
         """Runs the steps to their end and returns their value."""
-        held: Held = {}
+        held: set[Hashable] = set()
         try:
             step = next(steps)
             while True:
@@ -127,7 +150,9 @@ class Driver:
                     elif isinstance(step, Together):
                         result = self._run_together(step.runs)
                     elif isinstance(step, Release):
-                        held.pop(step.key, _nothing)()
+                        if step.key in held:
+                            held.remove(step.key)
+                            self._places.release(step.key)
                     else:
                         result = step.key in held or self._acquire(step, held)
                 except BaseException as interruption:
@@ -137,7 +162,7 @@ class Driver:
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
         finally:
-            _end(steps, held)
+            self._places.end(steps, held)
 
     def _run_together(self, runs: Sequence[Steps[Any]]) -> list[Any]:
         """Runs each generator in a daemon thread, which does not delay the exit after Ctrl-C."""
@@ -166,14 +191,15 @@ class Driver:
             stopped.set()
         return [results[number] for number in range(len(runs))]
 
-    def _acquire(self, step: Acquire, held: Held) -> bool:
-        lock = self._locks.take(step)
-        free = False
+    def _acquire(self, step: Acquire, held: set[Hashable]) -> bool:
+        event = self._places.take(step)
         try:
-            free = lock.acquire(timeout=min(step.seconds, threading.TIMEOUT_MAX))
+            if event is not None:
+                event.wait(min(step.seconds, threading.TIMEOUT_MAX))
         finally:
-            self._locks.settle(step.key, lock, held, free=free)
-        return free
+            if event is None or self._places.leave_line(step.key, event):
+                held.add(step.key)
+        return step.key in held
 
 
 class AsyncDriver:
@@ -183,17 +209,17 @@ class AsyncDriver:
         importlib.import_module("anyio")  # imported early, so that the first call is not delayed
         self._wire = wire
         self._clock = clock
-        self._locks: _Locks[anyio.Semaphore] = _Locks(_anyio_semaphore)
+        self._places: _Places[anyio.Event] = _Places(_anyio_event)
 
     def with_clock(self, clock: Clock) -> AsyncDriver:
         """Returns a driver with another clock and the same locks."""
         other = AsyncDriver(self._wire, clock)
-        other._locks = self._locks
+        other._places = self._places
         return other
 
     async def run(self, steps: Steps[T]) -> T:
         """Runs the steps to their end and returns their value."""
-        held: Held = {}
+        held: set[Hashable] = set()
         try:
             step = next(steps)
             while True:
@@ -208,7 +234,9 @@ class AsyncDriver:
                     elif isinstance(step, Together):
                         result = await self._run_together(step.runs)
                     elif isinstance(step, Release):
-                        held.pop(step.key, _nothing)()
+                        if step.key in held:
+                            held.remove(step.key)
+                            self._places.release(step.key)
                     else:
                         result = step.key in held or await self._acquire(step, held)
                 except BaseException as interruption:
@@ -218,7 +246,7 @@ class AsyncDriver:
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
         finally:
-            _end(steps, held)
+            self._places.end(steps, held)
 
     async def _run_together(self, runs: Sequence[Steps[Any]]) -> list[Any]:
         import anyio
@@ -240,22 +268,18 @@ class AsyncDriver:
             raise errors[0]
         return [results[number] for number in range(len(runs))]
 
-    async def _acquire(self, step: Acquire, held: Held) -> bool:
+    async def _acquire(self, step: Acquire, held: set[Hashable]) -> bool:
         import anyio
 
-        lock = self._locks.take(step)
-        free = False
+        event = self._places.take(step)
         try:
-            try:
-                lock.acquire_nowait()  # usually free; this needs no event loop
-                free = True
-            except anyio.WouldBlock:
+            if event is not None:
                 with anyio.move_on_after(step.seconds):
-                    await lock.acquire()
-                    free = True
+                    await event.wait()
         finally:
-            self._locks.settle(step.key, lock, held, free=free)
-        return free
+            if event is None or self._places.leave_line(step.key, event):
+                held.add(step.key)
+        return step.key in held
 
 
 def _until_stopped(steps: Steps[T], stopped: threading.Event) -> Steps[T]:
@@ -277,26 +301,13 @@ def _until_stopped(steps: Steps[T], stopped: threading.Event) -> Steps[T]:
         steps.close()
 
 
-def _nothing() -> None:
-    """Releases a key that the call does not hold."""
-
-
 async def _in_a_thread(function: Callable[[], T]) -> T:
     import anyio.to_thread
 
     return await anyio.to_thread.run_sync(function)
 
 
-def _end(steps: Steps[T], held: Held) -> None:
-    """Releases all keys that the call holds, and closes the generator."""
-    try:
-        for let_go in held.values():
-            let_go()
-    finally:
-        steps.close()
-
-
-def _anyio_semaphore(places: int) -> anyio.Semaphore:
+def _anyio_event() -> anyio.Event:
     import anyio
 
-    return anyio.Semaphore(places)
+    return anyio.Event()
