@@ -30,6 +30,11 @@ def used(connection: Connection[int]) -> Connection[int]:
     return connection
 
 
+def answered(connection: Connection[int]) -> Connection[int]:
+    connection.answered = True
+    return connection
+
+
 def numbers(several: list[Connection[int]]) -> list[int]:
     return [one.transport for one in several]
 
@@ -37,8 +42,8 @@ def numbers(several: list[Connection[int]]) -> list[int]:
 def test_the_one_used_last_is_used_again(numbered: Connections[int]) -> None:
     first, second = numbered.take(), numbered.take()
     assert numbers([first, second]) == [0, 1]
-    assert numbered.give_back(second, usable=True) == []
-    assert numbered.give_back(first, usable=True) == []
+    assert numbered.give_back(answered(second)) == []
+    assert numbered.give_back(answered(first)) == []
     assert numbered.take() is first
 
 
@@ -46,16 +51,16 @@ def test_one_without_a_complete_answer_is_closed_and_never_lent_again(
     numbered: Connections[int],
 ) -> None:
     failed = numbered.take()
-    assert numbered.give_back(failed, usable=False) == [failed]
+    assert numbered.give_back(failed) == [failed]
     assert numbered.take() is not failed
 
 
 def test_a_fresh_one_replaces_the_idle_one(numbered: Connections[int]) -> None:
     idle = used(numbered.take())
-    numbered.give_back(idle, usable=True)
+    numbered.give_back(answered(idle))
     fresh = numbered.take(fresh=True)
     assert fresh is not idle
-    assert numbered.give_back(used(fresh), usable=True) == [idle]
+    assert numbered.give_back(answered(used(fresh))) == [idle]
     assert numbered.take() is fresh
 
 
@@ -66,11 +71,11 @@ def test_one_that_was_never_used_is_fresh(numbered: Connections[int]) -> None:
 def test_what_is_idle_for_long_is_closed(numbered: Connections[int], now: list[float]) -> None:
     several = [numbered.take() for _ in range(3)]
     for one in several:
-        numbered.give_back(one, usable=True)
+        numbered.give_back(answered(one))
     now[0] += KEEP_ALIVE_SECONDS - 1
     busy = numbered.take()
     now[0] += 2
-    assert numbered.give_back(busy, usable=True) == [several[0], several[1]]
+    assert numbered.give_back(answered(busy)) == [several[0], several[1]]
     assert numbered.take() is busy
 
 
@@ -79,9 +84,9 @@ def test_one_that_is_lent_while_all_are_closed_is_closed_when_it_comes_back(
 ) -> None:
     """A transport of httpx that is closed while it opens its connection never closes that."""
     lent, idle, replaced = numbered.take(), numbered.take(), used(numbered.take())
-    numbered.give_back(idle, usable=True)
-    numbered.give_back(replaced, usable=True)
+    numbered.give_back(answered(idle))
+    numbered.give_back(answered(replaced))
     creating = numbered.take(fresh=True)
     assert numbered.close() == [replaced, idle]
-    assert numbered.give_back(lent, usable=True) == [lent]
-    assert numbered.give_back(creating, usable=True) == [creating]
+    assert numbered.give_back(answered(lent)) == [lent]
+    assert numbered.give_back(answered(creating)) == [creating]

@@ -28,11 +28,14 @@ class Connection(Generic[T]):
     Attributes:
         transport: a transport of httpx.
         stream: the network connection, or None if the transport has opened none so far.
+        answered: whether its last request got a complete answer. If not, the transport may have
+            lost the stream, which then must be closed, too.
     """
 
     def __init__(self, transport: T) -> None:
         self.transport = transport
         self.stream: Stream | None = None
+        self.answered = False
 
 
 class Connections(Generic[T]):
@@ -63,16 +66,12 @@ class Connections(Generic[T]):
                 connection = None
         return connection or Connection(self._make())
 
-    def give_back(self, connection: Connection[T], *, usable: bool) -> list[Connection[T]]:
-        """Takes a connection back, and returns the connections that the caller must close.
-
-        Args:
-            usable: whether its request got a complete answer.
-        """
+    def give_back(self, connection: Connection[T]) -> list[Connection[T]]:
+        """Takes a connection back, and returns the connections that the caller must close."""
         now = time.monotonic()
         with self._guard:
             closing, self._replaced = self._replaced, []
-            if usable and not self._is_closed:
+            if connection.answered and not self._is_closed:
                 self._idle.append((now, connection))
             else:
                 closing.append(connection)

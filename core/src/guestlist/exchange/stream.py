@@ -157,6 +157,8 @@ class Trace:
             self._sending = True
             if self._lent is not None and self._lent.stream is not None:
                 self._lent.stream.reset_when_closed(True)
+                # The later steps are not used, and each report takes time.
+                info["request"].extensions.pop("trace", None)
 
     async def report_async(self, name: str, info: Any) -> None:
         """Records an event of httpcore, in an async client."""

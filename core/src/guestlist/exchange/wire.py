@@ -332,8 +332,8 @@ class HttpxWire(_Wire):
             answer = self._send(outgoing, connection.transport.handle_request, connection)
             return answer
         finally:
-            answered = isinstance(answer, Response)
-            _close_all(lender.give_back(connection, usable=answered))
+            connection.answered = isinstance(answer, Response)
+            _close_all(lender.give_back(connection))
 
     def _send(
         self,
@@ -376,7 +376,7 @@ def _close_all(connections: list[Connection[Any]]) -> None:
     for one in connections:
         with suppress(Exception):
             one.transport.close()
-        if one.stream is not None:
+        if one.stream is not None and not one.answered:
             with suppress(Exception):
                 one.stream.close()
 
@@ -405,8 +405,8 @@ class AsyncHttpxWire(_Wire):
             answer = await self._send(outgoing, send, connection)
             return answer
         finally:
-            answered = isinstance(answer, Response)
-            await _close_all_async(lender.give_back(connection, usable=answered))
+            connection.answered = isinstance(answer, Response)
+            await _close_all_async(lender.give_back(connection))
 
     async def _send(
         self,
@@ -460,7 +460,9 @@ async def _close_all_async(connections: list[Connection[Any]]) -> None:
 
     cancelled: BaseException | None = None
     for one in connections:
-        closers = [one.transport.aclose, *([one.stream.aclose] if one.stream else ())]
+        closers = [one.transport.aclose]
+        if one.stream is not None and not one.answered:
+            closers.append(one.stream.aclose)
         for close in closers:
             try:
                 with anyio.CancelScope(shield=True), suppress(Exception):
