@@ -306,12 +306,12 @@ class Account:
         credentials = dict(self._secret_files.provider.authorize())
         if (token := self.token) is not None:
             credentials["Authorization"] = f"{token.scheme} {token.value}"
-        if not all(value.isascii() and value.isprintable() for value in credentials.values()):
-            raise ConfigError(
-                "the credentials contain a character that cannot be sent",
-                hint="Copy the key again. It may contain only ASCII letters, digits and signs.",
-            )
         if credentials != self._credentials_known:
+            if not all(value.isascii() and value.isprintable() for value in credentials.values()):
+                raise ConfigError(
+                    "the credentials contain a character that cannot be sent",
+                    hint="Copy the key again. It may contain only ASCII letters, digits and signs.",
+                )
             self.redact.add_credentials(iter_secret_parts(credentials))
             self._credentials_known = credentials
         return credentials

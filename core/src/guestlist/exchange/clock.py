@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import Protocol
 
@@ -44,11 +45,11 @@ class Stopped(BaseException):
     sent = True
 
 
-def _monotonic() -> float:
-    """Returns `time.monotonic()`, even if a library such as freezegun has replaced it."""
-    if sys.platform == "win32":  # Windows has no clock_gettime
-        return time.monotonic()
-    return time.clock_gettime(time.CLOCK_MONOTONIC)
+# `time.monotonic()`, even if a library such as freezegun has replaced it.
+if sys.platform == "win32":  # Windows has no clock_gettime
+    _monotonic = time.monotonic
+else:
+    _monotonic = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
 
 
 def jitter(clock: Clock, name: str) -> Random:

@@ -409,12 +409,12 @@ def _connection(call: Call, key: tuple[str, ...]) -> Steps[None]:
 def _prepare(call: Call, request: Request) -> Steps[Outgoing]:
     """Waits for the rate limit, stores the intent, and returns the request to send."""
     account = call.account
-    account.address(request)  # An invalid address raises here, before the wait.
+    outgoing = account.outgoing(request, call.budget)
+    waited = call.waited
     limiters = account.rate_limiter.parts(request)
     turns = yield from _wait_for_limits(call, request, limiters)
-    outgoing = account.outgoing(
-        request, call.budget
-    )  # Built after the wait, because credentials may change during it.
+    if call.waited > waited:  # The credentials may have changed.
+        outgoing = account.outgoing(request, call.budget)
     yield from _intend(call, request)
     written = account.clock.monotonic()
     missed = [turn.limiter for turn in turns if turn.limiter.missed(written - turn.moment)]

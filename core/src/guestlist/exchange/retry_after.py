@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 _WAITS = ("retry-after", "x-retry-after")
 _LIMIT_S_WAIT = "x-ratelimit-retry-after"
@@ -99,6 +100,7 @@ def _number(text: str | None) -> float | None:
     return number if math.isfinite(number) and number >= 0 else None
 
 
+@lru_cache(maxsize=16)  # Answers that arrive in the same second have the same date.
 def _date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)

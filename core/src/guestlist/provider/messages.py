@@ -444,10 +444,10 @@ class Page(Generic[T]):
 
     def __post_init__(self) -> None:
         # Check the types, because providers often pass these values on unchecked.
-        for name, kind in (("next", str), ("total", int)):
-            value = getattr(self, name)
-            if value is not None and not isinstance(value, kind):
-                raise TypeError(f"{name} of a page has to be {kind.__name__} or None: {value!r}")
+        if self.next is not None and not isinstance(self.next, str):
+            raise TypeError(f"next of a page has to be str or None: {self.next!r}")
+        if self.total is not None and not isinstance(self.total, int):
+            raise TypeError(f"total of a page has to be int or None: {self.total!r}")
 
     @property
     def records(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -84,12 +83,12 @@ class RecordCount:
     """
 
     def __init__(self) -> None:
-        self._received: Counter[str] = Counter()
+        self._received: dict[str, int] = {}
         self._totals: dict[str, int] = {}
 
     def add(self, page: Page[Any]) -> None:
         """Counts the records of the next page."""
-        self._received[page.section] += page.records
+        self._received[page.section] = self._received.get(page.section, 0) + page.records
         if page.total is not None:
             known = self._totals.get(page.section, page.total)
             self._totals[page.section] = min(known, page.total)

@@ -132,7 +132,7 @@ def read_from_offset(position: Position, fetch: Fetch, size: int) -> Flow[Part]:
         part = yield from fetch(place.at)
         earlier = place.before(part.total)
         if earlier is None:
-            return replace(part, moved=place != position)
+            return part if place is position else replace(part, moved=True)
         place = earlier
 
 

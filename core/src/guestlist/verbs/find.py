@@ -408,7 +408,7 @@ def _invitations(call: Call, email: str) -> Steps[Matches[Invitation]]:
         return Matches([])
     # Read before the lists, which may be older than what this client has just created.
     made = call.account.just_made(email)
-    mine = Matches[Invitation]([])
+    mine: Matches[Invitation] = Matches([])
     nameless: Invitation | None = None
     if names := _findable_names(call, "find_invitation", email):
         for name in names:
@@ -472,7 +472,7 @@ def _members(call: Call, email: str, *, again: bool = False) -> Steps[Matches[Me
     if not again and (before := call.strategy.guest_before) is not None:
         return Matches([before.member] if before.member else [])
     made = call.account.just_made(email)
-    listed = Matches[Member]([])
+    listed: Matches[Member] = Matches([])
     names = _findable_names(call, "find_member", email)
     for name in names:
         found = yield from run(call, provider.find_member(name))
