@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Container
-from typing import Any
 
 from guestlist.cli.parser import MainParser, Parser, duration, timestamp
 
@@ -36,35 +35,22 @@ def build_parser(words: Container[str] | None = None) -> MainParser:
 # ---------------------------------------------------------------------------- shared arguments
 
 
-def _examples(parser: Parser, *lines: str) -> None:
-    parser.epilog = "examples:\n" + "\n".join(f"  guestlist {line}" for line in lines)
-
-
 def _people(parser: Parser, *, ids: bool = True) -> None:
-    parser.add_argument(
-        "who",
-        metavar="ADDRESS",
-        nargs="+",
-        help="an email address"
+    parser.argument(
+        "who ADDRESS",
+        "an email address"
         + (", an id as `invitations` and `members` show it, or a login as @LOGIN" if ids else ""),
+        nargs="+",
     )
 
 
 def _accounts(parser: Parser, without: str) -> None:
-    option = parser.add_argument(
-        "-a",
-        "--account",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help=f"an account; may be repeated (without it: {without})",
+    parser.argument(
+        "-a --account NAME",
+        f"an account; may be repeated (without it: {without})",
+        repeat=True,
+        complete=account_names,
     )
-    set_completer(option, account_names)
-
-
-def set_completer(option: argparse.Action, words: Callable[..., Any]) -> None:
-    """Sets the function that returns the values for completion in the shell."""
-    option.completer = words  # type: ignore[attr-defined]  # argcomplete reads it from there
 
 
 def account_names(parsed_args: argparse.Namespace, **_: object) -> list[str]:
@@ -130,10 +116,9 @@ def _kinds(**_: object) -> list[str]:
 
 def ledger_option(parser: Parser) -> None:
     """Adds the option of every command that reads or writes the ledger."""
-    parser.add_argument(
-        "--ledger",
-        metavar="PLACE",
-        help="a SQLite file or a database URL (without it: guestlist.db beside the accounts' file)",
+    parser.argument(
+        "--ledger PLACE",
+        "a SQLite file or a database URL (without it: guestlist.db beside the accounts' file)",
     )
 
 
@@ -150,15 +135,14 @@ ALL_ACCOUNTS = "all accounts"
 
 
 def _role(parser: Parser, help_text: str) -> None:
-    parser.add_argument("--role", action="append", default=[], metavar="ROLE", help=help_text)
+    parser.argument("--role ROLE", help_text, repeat=True)
 
 
 def _recording(parser: Parser) -> None:
     """Adds the options of a command that changes single people: `--ledger` and `--note`."""
-    parser.add_argument(
-        "--ledger",
-        metavar="PLACE",
-        help="the ledger that records the change: a SQLite file or a database URL (without it: the"
+    parser.argument(
+        "--ledger PLACE",
+        "the ledger that records the change: a SQLite file or a database URL (without it: the"
         " one in [ledger], else guestlist.db beside the accounts' file if it exists)",
     )
     note_option(parser)
@@ -167,10 +151,9 @@ def _recording(parser: Parser) -> None:
 
 def note_option(parser: Parser) -> None:
     """Adds the option of every command that records a change in the ledger."""
-    parser.add_argument(
-        "--note",
-        metavar="TEXT",
-        help="the reason, such as a ticket number; stored in the ledger and shown by `log`",
+    parser.argument(
+        "--note TEXT",
+        "the reason, such as a ticket number; stored in the ledger and shown by `log`",
     )
 
 
@@ -178,61 +161,44 @@ def note_option(parser: Parser) -> None:
 
 
 def _roster_file(parser: Parser) -> None:
-    parser.add_argument(
-        "roster",
-        metavar="ROSTER",
+    parser.argument(
+        "roster ROSTER",
+        "the roster file, which says who belongs where (without it: guestlist.toml)",
         nargs="?",
-        help="the roster file, which says who belongs where (without it: guestlist.toml)",
     )
 
 
 def _roster(parser: Parser) -> None:
     _roster_file(parser)
     ledger_option(parser)
-    parser.add_argument(
+    parser.flag(
         "--allow-empty",
-        action="store_true",
-        help="accept a roster, or a file of people, that names no one (otherwise an error)",
+        "accept a roster, or a file of people, that names no one (otherwise an error)",
     )
 
 
 def _planning(parser: Parser) -> None:
     _roster(parser)
-    parser.add_argument(
-        "who",
-        metavar="ADDRESS",
-        nargs="*",
-        help="only these people (without it: everyone in the roster)",
+    parser.argument(
+        "who ADDRESS", "only these people (without it: everyone in the roster)", nargs="*"
     )
     _accounts(parser, "every account in the roster")
-    parser.add_argument(
-        "--prune",
-        action="store_true",
-        help="also remove people who are not in the roster (without it they are only counted)",
+    parser.flag(
+        "--prune", "also remove people who are not in the roster (without it they are only counted)"
     )
-    parser.add_argument(
-        "--invite-declined", action="store_true", help="also invite people who have declined"
-    )
+    parser.flag("--invite-declined", "also invite people who have declined")
     _retry_unknown(parser)
 
 
 def _plan(parser: Parser) -> None:
     _planning(parser)
-    parser.add_argument(
-        "--out", metavar="FILE", help="save the plan to a file, for `apply --plan FILE` later"
-    )
-    parser.add_argument(
+    parser.argument("--out FILE", "save the plan to a file, for `apply --plan FILE` later")
+    parser.flag(
         "--detailed-exitcode",
-        action="store_true",
-        help="exit with 0 if nothing would change, 2 if something would, 1 after an error",
+        "exit with 0 if nothing would change, 2 if something would, 1 after an error",
     )
-    parser.add_argument(
-        "--markdown",
-        action="store_true",
-        help="print the plan as Markdown, for example for a pull request",
-    )
-    _examples(
-        parser,
+    parser.flag("--markdown", "print the plan as Markdown, for example for a pull request")
+    parser.examples(
         "plan",
         "plan team.toml --prune --out team.plan",
         "plan -a cloud ada@example.com",
@@ -242,88 +208,67 @@ def _plan(parser: Parser) -> None:
 
 def _apply(parser: Parser) -> None:
     _planning(parser)
-    parser.add_argument(
-        "--plan",
-        metavar="FILE",
-        help="apply a saved plan; an error if the services have changed since",
+    parser.argument(
+        "--plan FILE", "apply a saved plan; an error if the services have changed since"
     )
-    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
-    parser.add_argument(
-        "--force",
-        action="store_true",
-        help="allow a plan that exceeds the [limits] of one run",
-    )
-    parser.add_argument(
-        "--fresh",
-        action="store_true",
-        help="make a new plan instead of continuing an interrupted run",
-    )
+    parser.flag("--yes", "do not ask for confirmation")
+    parser.flag("--force", "allow a plan that exceeds the [limits] of one run")
+    parser.flag("--fresh", "make a new plan instead of continuing an interrupted run")
     _wait_for_acceptance(parser)
-    _examples(parser, "apply", "apply team.toml --yes --wait 2h", "apply --plan team.plan")
+    parser.examples("apply", "apply team.toml --yes --wait 2h", "apply --plan team.plan")
 
 
 def _settle(parser: Parser) -> None:
     _roster(parser)
     _wait_for_acceptance(parser)
-    _examples(parser, "settle", "settle --wait 1d")
+    parser.examples("settle", "settle --wait 1d")
 
 
 def _worker(parser: Parser) -> None:
     _roster(parser)
-    _examples(parser, "worker team.toml --ledger postgresql://guestlist@db/ledger")
+    parser.examples("worker team.toml --ledger postgresql://guestlist@db/ledger")
 
 
 def _pull(parser: Parser) -> None:
     _roster_file(parser)
     _accounts(parser, ALL_ACCOUNTS)
-    parser.add_argument(
-        "--replace",
-        action="store_true",
-        help="replace the people in the roster, with their dates, groups and options",
+    parser.flag(
+        "--replace", "replace the people in the roster, with their dates, groups and options"
     )
-    parser.add_argument(
-        "--csv",
-        action="store_true",
-        help="write people to people.csv beside the roster (without it: only if there are many)",
+    parser.flag(
+        "--csv", "write people to people.csv beside the roster (without it: only if there are many)"
     )
-    _examples(parser, "pull", "pull team.toml -a cloud --replace")
+    parser.examples("pull", "pull team.toml -a cloud --replace")
 
 
 def _audit(parser: Parser) -> None:
     _roster_file(parser)
     _accounts(parser, ALL_ACCOUNTS)
-    parser.add_argument(
-        "--allowed-domain",
-        metavar="DOMAIN",
-        action="append",
-        default=[],
-        help="a domain that addresses may have; may be repeated (without it: allowed_domains of the"
+    parser.argument(
+        "--allowed-domain DOMAIN",
+        "a domain that addresses may have; may be repeated (without it: allowed_domains of the"
         " roster)",
+        repeat=True,
     )
-    parser.add_argument(
-        "--pending-days",
-        metavar="DAYS",
+    parser.argument(
+        "--pending-days DAYS",
+        "report invitations that have been open for more than so many days (7)",
         type=_number,
         default=7,
-        help="report invitations that have been open for more than so many days (7)",
     )
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="do not request the roles of each member whose service does not list them",
+    parser.flag(
+        "--quick", "do not request the roles of each member whose service does not list them"
     )
-    option = parser.add_argument(
-        "--fail-on",
-        metavar="KIND,...",
+    parser.argument(
+        "--fail-on KIND,...",
+        "exit with 5 if anything of these kinds is found, such as not-in-roster,admin; or all",
         action="extend",
         default=[],
         type=FINDINGS.parse_list,
-        help="exit with 5 if anything of these kinds is found, such as not-in-roster,admin; or all",
+        complete=FINDINGS.known,
     )
-    set_completer(option, FINDINGS.known)
     _formats(parser)
-    _examples(
-        parser,
+    parser.examples(
         "audit",
         "audit team.toml --pending-days 14 --markdown",
         "audit --fail-on not-in-roster,outside-domain",
@@ -331,11 +276,10 @@ def _audit(parser: Parser) -> None:
 
 
 def _wait_for_acceptance(parser: Parser) -> None:
-    parser.add_argument(
-        "--wait",
-        metavar="TIME",
+    parser.argument(
+        "--wait TIME",
+        "wait up to this long for people to accept, then give them their deferred roles",
         type=duration,
-        help="wait up to this long for people to accept, then give them their deferred roles",
     )
     note_option(parser)
 
@@ -349,18 +293,17 @@ def _invite(parser: Parser) -> None:
     _role(parser, "a role to give: an id, a name or kind:name; may be repeated")
     _recording(parser)
     _login(parser)
-    parser.add_argument("--no-email", action="store_true", help="ask the service to send no email")
-    parser.add_argument(
+    parser.flag("--no-email", "ask the service to send no email")
+    parser.argument(
         "--if-exists",
+        "if an invitation is open already: leave it (return), send its email again (resend),"
+        " make a new one (replace), or fail (error)",
         choices=IF_EXISTS,
         default="return",
-        help="if an invitation is open already: leave it (return), send its email again (resend),"
-        " make a new one (replace), or fail (error)",
     )
     _retry_unknown(parser)
     _options(parser)
-    _examples(
-        parser,
+    parser.examples(
         "invite ada@example.com grace@example.com --account cloud",
         "invite ada@example.com -a office --role Member --no-email",
         "invite ada@example.com -a cloud --option api_enabled=yes",
@@ -368,29 +311,24 @@ def _invite(parser: Parser) -> None:
 
 
 def _retry_unknown(parser: Parser) -> None:
-    parser.add_argument(
-        "--retry-unknown",
-        action="store_true",
-        help="also send an email if it is unknown whether an earlier one was sent",
+    parser.flag(
+        "--retry-unknown", "also send an email if it is unknown whether an earlier one was sent"
     )
 
 
 def _login(parser: Parser) -> None:
-    parser.add_argument(
-        "--login",
-        metavar="LOGIN",
-        help="the person's login at the service, which some services list instead of the address",
+    parser.argument(
+        "--login LOGIN",
+        "the person's login at the service, which some services list instead of the address",
     )
 
 
 def _options(parser: Parser) -> None:
-    parser.add_argument(
-        "--option",
-        action="append",
-        default=[],
+    parser.argument(
+        "--option NAME=VALUE",
+        "an option of the provider (`providers` shows them); may be repeated",
+        repeat=True,
         type=parse_name_value,
-        metavar="NAME=VALUE",
-        help="an option of the provider (`providers` shows them); may be repeated",
     )
 
 
@@ -403,23 +341,20 @@ def _onboard(parser: Parser) -> None:
     _options(parser)
     _recording(parser)
     parser.set_defaults(waits=True)
-    _examples(parser, "onboard ada@example.com -a cloud --role group:Engineering --timeout 5d")
+    parser.examples("onboard ada@example.com -a cloud --role group:Engineering --timeout 5d")
 
 
 def _offboard(parser: Parser) -> None:
-    parser.add_argument(
-        "who",
-        metavar="ADDRESS",
+    parser.argument(
+        "who ADDRESS",
+        "an address, or a login as @LOGIN (with the account, unless the roster names it)",
         nargs="+",
-        help="an address, or a login as @LOGIN (with the account, unless the roster names it)",
     )
     _accounts(parser, ALL_ACCOUNTS)
-    parser.add_argument(
-        "--dry-run", action="store_true", help="show what would be taken away, and change nothing"
-    )
-    parser.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
+    parser.flag("--dry-run", "show what would be taken away, and change nothing")
+    parser.flag("-y --yes", "do not ask for confirmation")
     _recording(parser)
-    _examples(parser, "offboard ada@example.com --dry-run", "offboard ada@example.com --note T-17")
+    parser.examples("offboard ada@example.com --dry-run", "offboard ada@example.com --note T-17")
 
 
 def _resend(parser: Parser) -> None:
@@ -431,23 +366,21 @@ def _resend(parser: Parser) -> None:
 def _status(parser: Parser) -> None:
     _people(parser)
     _accounts(parser, ALL_ACCOUNTS)
-    _examples(parser, "status ada@example.com", "status ada@example.com -a cloud --json")
+    parser.examples("status ada@example.com", "status ada@example.com -a cloud --json")
 
 
 def _wait(parser: Parser) -> None:
     _people(parser)
     _accounts(parser, ONLY_ACCOUNT)
-    option = parser.add_argument(
-        "--until",
-        action="append",
-        default=[],
+    parser.argument(
+        "--until STATE",
+        "the state to wait for; may be repeated (without it: accepted)",
+        repeat=True,
         type=STATES.parse,
-        metavar="STATE",
-        help="the state to wait for; may be repeated (without it: accepted)",
+        complete=STATES.known,
     )
-    set_completer(option, STATES.known)
     parser.set_defaults(waits=True)
-    _examples(parser, "wait ada@example.com -a cloud --timeout 2h")
+    parser.examples("wait ada@example.com -a cloud --timeout 2h")
 
 
 def _revoke(parser: Parser) -> None:
@@ -464,20 +397,17 @@ _remove = _revoke
 
 def _roles(parser: Parser) -> None:
     _accounts(parser, ALL_ACCOUNTS)
-    option = parser.add_argument(
-        "--kind", metavar="KIND", help="only roles of this kind, such as `role` or `group`"
+    parser.argument(
+        "--kind KIND", "only roles of this kind, such as `role` or `group`", complete=_kinds
     )
-    set_completer(option, _kinds)
 
 
 def _assign_role(parser: Parser) -> None:
     _people(parser)
-    parser.add_argument(
-        "role", metavar="ROLE", help="an id, a name or kind:name, such as group:Engineering"
-    )
+    parser.argument("role ROLE", "an id, a name or kind:name, such as group:Engineering")
     _accounts(parser, ONLY_ACCOUNT)
     _recording(parser)
-    _examples(parser, f"{parser.prog.split()[-1]} ada@example.com group:Engineering -a cloud")
+    parser.examples(f"{parser.prog.split()[-1]} ada@example.com group:Engineering -a cloud")
 
 
 _unassign_role = _assign_role
@@ -486,7 +416,7 @@ _unassign_role = _assign_role
 def _access(parser: Parser) -> None:
     _people(parser)
     _accounts(parser, ALL_ACCOUNTS)
-    _examples(parser, "access ada@example.com -a cloud")
+    parser.examples("access ada@example.com -a cloud")
 
 
 def _own_access(parser: Parser) -> None:
@@ -498,10 +428,9 @@ def _own_access(parser: Parser) -> None:
 
 def _invitations(parser: Parser) -> None:
     _accounts(parser, ALL_ACCOUNTS)
-    option = parser.add_argument(
-        "--state", type=STATES.parse, metavar="STATE", help="only invitations in this state"
+    parser.argument(
+        "--state STATE", "only invitations in this state", type=STATES.parse, complete=STATES.known
     )
-    set_completer(option, STATES.known)
 
 
 def _members(parser: Parser) -> None:
@@ -509,21 +438,20 @@ def _members(parser: Parser) -> None:
 
 
 def _who(parser: Parser) -> None:
-    parser.add_argument(
-        "pattern",
-        metavar="PATTERN",
+    parser.argument(
+        "pattern PATTERN",
+        "only people whose address, login or name contains this, or matches it with * and ?",
         nargs="?",
-        help="only people whose address, login or name contains this, or matches it with * and ?",
     )
     _accounts(parser, ALL_ACCOUNTS)
     _formats(parser)
-    _examples(parser, "who", "who ada", "who '*@example.com' --csv > people.csv")
+    parser.examples("who", "who ada", "who '*@example.com' --csv > people.csv")
 
 
 def _formats(parser: Parser) -> None:
     """Adds the options of a command that prints its table in other formats."""
-    parser.add_argument("--csv", action="store_true", help="print the table as CSV")
-    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    parser.flag("--csv", "print the table as CSV")
+    parser.flag("--markdown", "print the table as Markdown")
 
 
 # ---------------------------------------------------------------------------- ledger
@@ -536,46 +464,32 @@ def _number(text: str) -> int:
 
 
 def _log(parser: Parser) -> None:
-    parser.add_argument(
-        "who", metavar="ADDRESS", nargs="*", help="only orders about these people (without it: all)"
-    )
+    parser.argument("who ADDRESS", "only orders about these people (without it: all)", nargs="*")
     _accounts(parser, ALL_ACCOUNTS)
-    option = parser.add_argument(
-        "--state",
-        action="append",
-        default=[],
+    parser.argument(
+        "--state STATE",
+        "only orders in this state, such as refused or unresolved; may be repeated",
+        repeat=True,
         type=ORDER_STATES.parse,
-        metavar="STATE",
-        help="only orders in this state, such as refused or unresolved; may be repeated",
+        complete=ORDER_STATES.known,
     )
-    set_completer(option, ORDER_STATES.known)
-    parser.add_argument(
-        "--since",
+    parser.argument(
+        "--since WHEN", "only orders with an event since then: 7d (ago), 2026-11-21", type=timestamp
+    )
+    parser.argument(
+        "--until WHEN",
+        "only orders made until then; a date means the end of that day",
         type=timestamp,
-        metavar="WHEN",
-        help="only orders with an event since then: 7d (ago), 2026-11-21",
     )
-    parser.add_argument(
-        "--until",
-        type=timestamp,
-        metavar="WHEN",
-        help="only orders made until then; a date means the end of that day",
-    )
-    parser.add_argument("--run", type=_number, metavar="NUMBER", help="only orders of this run")
-    parser.add_argument(
-        "--last",
+    parser.argument("--run NUMBER", "only orders of this run", type=_number)
+    parser.argument(
+        "--last NUMBER",
+        "only this many of the newest orders (without it, a table shows 100)",
         type=_number,
-        metavar="NUMBER",
-        help="only this many of the newest orders (without it, a table shows 100)",
     )
-    parser.add_argument(
-        "--export",
-        choices=EXPORTS,
-        help="print all of them as CSV or as JSON lines",
-    )
+    parser.argument("--export", "print all of them as CSV or as JSON lines", choices=EXPORTS)
     ledger_option(parser)
-    _examples(
-        parser,
+    parser.examples(
         "log ada@example.com -v",
         "log --state refused --since 7d",
         "log -a cloud --since 2026-11-01 --until 2026-11-30 --export csv > november.csv",
@@ -583,64 +497,51 @@ def _log(parser: Parser) -> None:
 
 
 def _forget(parser: Parser) -> None:
-    parser.add_argument(
-        "who",
-        metavar="ADDRESS",
-        nargs="?",
-        help="delete everything about this person, in all accounts",
+    parser.argument(
+        "who ADDRESS", "delete everything about this person, in all accounts", nargs="?"
     )
-    parser.add_argument(
-        "--older-than",
+    parser.argument(
+        "--older-than WHEN",
+        "delete everyone's orders that ended so long ago, or before a date: 365d, 2026-01-01",
         type=timestamp,
-        metavar="WHEN",
-        help="delete everyone's orders that ended so long ago, or before a date: 365d, 2026-01-01",
     )
-    parser.add_argument(
-        "--expired",
-        action="store_true",
-        help="delete orders that ended longer ago than `keep` in [ledger] (400 days)",
+    parser.flag(
+        "--expired", "delete orders that ended longer ago than `keep` in [ledger] (400 days)"
     )
-    parser.add_argument(
-        "--force",
-        action="store_true",
-        help="delete even orders whose outcome is unresolved",
-    )
-    parser.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
+    parser.flag("--force", "delete even orders whose outcome is unresolved")
+    parser.flag("-y --yes", "do not ask for confirmation")
     ledger_option(parser)
-    _examples(parser, "forget ada@example.com", "forget --expired --yes")
+    parser.examples("forget ada@example.com", "forget --expired --yes")
 
 
 # ---------------------------------------------------------------------------- setting up
 
 
 def _config(parser: Parser) -> None:
-    parser.add_argument(
-        "action",
-        choices=("init", "check", "path"),
-        metavar="ACTION",
-        help="init: write a commented file (--config names another one); check: read it and report"
+    parser.argument(
+        "action ACTION",
+        "init: write a commented file (--config names another one); check: read it and report"
         " errors; path: print where the accounts come from",
+        choices=("init", "check", "path"),
     )
-    option = parser.add_argument(
-        "provider",
-        nargs="*",
-        metavar="PROVIDER",
-        help="init: write accounts for these providers only; in a terminal, ask for their settings"
+    parser.argument(
+        "provider PROVIDER",
+        "init: write accounts for these providers only; in a terminal, ask for their settings"
         " and check the key",
+        nargs="*",
+        complete=provider_names,
     )
-    set_completer(option, provider_names)
-    _examples(parser, "config init", "config init github", "config check")
+    parser.examples("config init", "config init github", "config check")
 
 
 def _providers(parser: Parser) -> None:
-    option = parser.add_argument(
-        "name",
-        metavar="NAME",
+    parser.argument(
+        "name NAME",
+        "show this provider's settings, environment variables and capabilities",
         nargs="?",
-        help="show this provider's settings, environment variables and capabilities",
+        complete=provider_names,
     )
-    set_completer(option, provider_names)
-    _examples(parser, "providers", "providers vultr")
+    parser.examples("providers", "providers vultr")
 
 
 def _check(parser: Parser) -> None:
@@ -648,25 +549,22 @@ def _check(parser: Parser) -> None:
 
 
 def _completion(parser: Parser) -> None:
-    parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
-    _examples(parser, "completion bash >> ~/.bashrc", "completion zsh >> ~/.zshrc")
+    parser.argument("shell SHELL", ", ".join(SHELLS), choices=SHELLS)
+    parser.examples("completion bash >> ~/.bashrc", "completion zsh >> ~/.zshrc")
 
 
 # ---------------------------------------------------------------------------- trying out
 
 
 def _console(parser: Parser) -> None:
-    parser.add_argument(
-        "--port", type=_port, default=8040, help="the port on this machine (8040; 0: a free one)"
+    parser.argument(
+        "--port", "the port on this machine (8040; 0: a free one)", type=_port, default=8040
     )
-    parser.add_argument("--read-only", action="store_true", help="show everything, change nothing")
-    parser.add_argument(
-        "--no-browser", action="store_true", help="print the link, and do not open a browser"
-    )
+    parser.flag("--read-only", "show everything, change nothing")
+    parser.flag("--no-browser", "print the link, and do not open a browser")
     ledger_option(parser)
     _tokens(parser)
-    _examples(
-        parser,
+    parser.examples(
         "console",
         "console --sandbox",
         "console --read-only --port 0",
@@ -676,25 +574,20 @@ def _console(parser: Parser) -> None:
 
 def _tokens(parser: Parser) -> None:
     """Adds the arguments of `console token`."""
-    parser.add_argument(
-        "task",
-        metavar="TASK",
-        nargs="*",
-        help="instead of serving, handle tokens of the HTTP API: `token create NAME`,"
+    parser.argument(
+        "task TASK",
+        "instead of serving, handle tokens of the HTTP API: `token create NAME`,"
         " `token list`, `token revoke ID`",
+        nargs="*",
     )
-    parser.add_argument(
-        "--right",
-        choices=("read", "change"),
-        default="read",
-        help="what a new token permits (read)",
+    parser.argument(
+        "--right", "what a new token permits (read)", choices=("read", "change"), default="read"
     )
-    parser.add_argument(
-        "--expires",
-        metavar="TIME",
+    parser.argument(
+        "--expires TIME",
+        "how long a new token is valid (90d)",
         type=duration,
         default=TOKEN_SECONDS,
-        help="how long a new token is valid (90d)",
     )
 
 
@@ -705,68 +598,50 @@ def _port(text: str) -> int:
 
 
 def _demo(parser: Parser) -> None:
-    parser.add_argument(
-        "--keep", action="store_true", help="leave the sandbox running afterwards, until Ctrl-C"
-    )
-    parser.add_argument(
-        "--port", type=_port, default=0, help="the mailbox's port (without it: a free one)"
-    )
+    parser.flag("--keep", "leave the sandbox running afterwards, until Ctrl-C")
+    parser.argument("--port", "the mailbox's port (without it: a free one)", type=_port, default=0)
 
 
 def _sandbox(parser: Parser) -> None:
-    parser.add_argument(
+    parser.argument(
         "--port",
+        "the mailbox's port; the services get the next ones (8030; 0: free ones)",
         type=_port,
         default=8030,
-        help="the mailbox's port; the services get the next ones (8030; 0: free ones)",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="where to listen (127.0.0.1)")
-    parser.add_argument(
-        "--allow-remote", action="store_true", help="allow a host that other machines can reach"
-    )
-    parser.add_argument(
-        "--profile",
-        action="append",
-        default=[],
+    parser.argument("--host", "where to listen (127.0.0.1)", default="127.0.0.1")
+    parser.flag("--allow-remote", "allow a host that other machines can reach")
+    parser.argument(
+        "--profile SERVICE=PROFILE",
+        "the format of a service's answers, such as vultr=openapi; may be repeated",
+        repeat=True,
         type=parse_name_value,
-        metavar="SERVICE=PROFILE",
-        help="the format of a service's answers, such as vultr=openapi; may be repeated",
     )
-    parser.add_argument(
-        "--switch",
-        action="append",
-        default=[],
+    parser.argument(
+        "--switch SERVICE.SWITCH=VALUE",
+        "how a service behaves, such as vultr.duplicates=allow; may be repeated",
+        repeat=True,
         type=parse_name_value,
-        metavar="SERVICE.SWITCH=VALUE",
-        help="how a service behaves, such as vultr.duplicates=allow; may be repeated",
     )
-    parser.add_argument(
-        "--write",
+    parser.argument(
+        "--write FILE",
+        "write a configuration file with the accounts of the sandbox (guestlist.toml)",
         nargs="?",
         const="guestlist.toml",
-        metavar="FILE",
-        help="write a configuration file with the accounts of the sandbox (guestlist.toml)",
     )
-    parser.add_argument(
-        "--list",
-        action="store_true",
-        help="list the services with their profiles and switches, and start nothing",
-    )
+    parser.flag("--list", "list the services with their profiles and switches, and start nothing")
 
 
 # ---------------------------------------------------------------------------- writing providers
 
 
 def _new_provider(parser: Parser) -> None:
-    parser.add_argument("name", metavar="NAME", help="the provider's name, such as acme")
-    parser.add_argument(
-        "--into", metavar="DIR", default=".", help="where to create its folder (without it: here)"
-    )
+    parser.argument("name NAME", "the provider's name, such as acme")
+    parser.argument("--into DIR", "where to create its folder (without it: here)", default=".")
 
 
 def _check_provider(parser: Parser) -> None:
-    option = parser.add_argument("name", metavar="NAME", help="the name of an installed provider")
-    set_completer(option, provider_names)
+    parser.argument("name NAME", "the name of an installed provider", complete=provider_names)
 
 
 def provider_names(**_: object) -> list[str]:
@@ -812,7 +687,7 @@ COMMANDS: dict[str, dict[str, tuple[str, Callable[[Parser], None]]]] = {
         "forget": ("Delete a person, or old orders, from the ledger.", _forget),
     },
     "in the browser": {
-        "console": ("Serve web pages with the people of all accounts, on this machine.", _console),
+        "console": ("Serve web pages with the people of all accounts, on this machine.", _console)
     },
     "setting up": {
         "config": ("Write, check or find the accounts' file.", _config),

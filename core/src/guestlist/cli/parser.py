@@ -52,6 +52,42 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **facts)
         self._positionals.title = "arguments"
 
+    def argument(
+        self,
+        spec: str,
+        text: str,
+        *,
+        repeat: bool = False,
+        complete: Callable[..., Any] | None = None,
+        **facts: Any,
+    ) -> None:
+        """Adds an option or a positional argument.
+
+        Args:
+            spec: the names, and the name of the value as the help shows it: `-a --account NAME`.
+            text: the help text.
+            repeat: whether the option may be repeated. Its value is a list then.
+            complete: returns the values for completion in the shell.
+            facts: further arguments of `add_argument`.
+        """
+        *names, last = spec.split()
+        if names and not last.startswith("-"):
+            facts["metavar"] = last
+        else:
+            names.append(last)
+        if repeat:
+            facts |= {"action": "append", "default": []}
+        added = self.add_argument(*names, help=text, **facts)
+        added.completer = complete  # type: ignore[attr-defined]  # argcomplete reads it from there
+
+    def flag(self, spec: str, text: str) -> None:
+        """Adds an option without a value."""
+        self.argument(spec, text, action="store_true")
+
+    def examples(self, *lines: str) -> None:
+        """Sets the examples below the help text."""
+        self.epilog = "examples:\n" + "\n".join(f"  guestlist {line}" for line in lines)
+
     def error(self, message: str) -> NoReturn:
         for pattern, replacement in REWORDED_ERRORS:
             message = re.sub(pattern, replacement, message)

@@ -56,6 +56,13 @@ HIDDEN_SUSPENSION = "the service does not show whether a member is suspended"
 
 SENT = ("sent", "not sent", "unknown")
 
+OUTCOME_OF_GUEST: tuple[tuple[Column, Callable[[Any], Cell]], ...] = (
+    (WHO, lambda row: row.guest.label),
+    (ACCOUNT, lambda row: row.guest.account),
+    (Column("Outcome", whole=True), lambda row: screen.state(row.outcome)),
+)
+"""The first columns of results about one person."""
+
 R = TypeVar("R")
 
 TABLES: dict[type, str] = {
@@ -162,9 +169,7 @@ class Tables:
         """Prints the results of `invite` and `resend`."""
         self._list(
             rows,
-            (WHO, lambda row: row.guest.label),
-            (ACCOUNT, lambda row: row.guest.account),
-            (Column("Outcome", whole=True), lambda row: screen.state(row.outcome)),
+            *OUTCOME_OF_GUEST,
             (ROLE, lambda row: self._format.roles_of(row.guest)),
             (Column("Email", spare=3), lambda row: yes_or_no(row.email_sent, *SENT)),
             (WHEN, lambda row: self._format.when(row.guest)),
@@ -177,9 +182,7 @@ class Tables:
         """Prints the results of `revoke` and `remove`."""
         self._list(
             rows,
-            (WHO, lambda row: row.guest.label),
-            (ACCOUNT, lambda row: row.guest.account),
-            (Column("Outcome", whole=True), lambda row: screen.state(row.outcome)),
+            *OUTCOME_OF_GUEST,
             (STATE, lambda row: self._state(row.guest)),
             (ROLE, lambda row: self._format.roles_of(row.guest)),
             (ID, lambda row: _id(row.guest)),
@@ -190,9 +193,7 @@ class Tables:
         """Prints the results of `onboard`."""
         self._list(
             rows,
-            (WHO, lambda row: row.guest.label),
-            (ACCOUNT, lambda row: row.guest.account),
-            (Column("Outcome", whole=True), lambda row: screen.state(row.outcome)),
+            *OUTCOME_OF_GUEST,
             (STATE, lambda row: screen.state(row.guest.state)),
             (Column("Invitation", spare=2), lambda row: screen.state(row.invited.outcome)),
             (ROLE, lambda row: ", ".join(one.role.label for one in row.granted)),

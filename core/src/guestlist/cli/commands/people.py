@@ -11,7 +11,10 @@ from guestlist.cli.batch import Task, run_each, tasks_of
 from guestlist.cli.parser import UsageError
 from guestlist.cli.session import Session
 from guestlist.errors import Conflict, InvalidArgument
-from guestlist.models import RoleResult, State
+from guestlist.models import State
+
+Verb = Callable[[Task], BaseModel]
+"""Calls a verb of the client for one person in one account."""
 
 
 def run_invite(session: Session) -> None:
@@ -20,8 +23,8 @@ def run_invite(session: Session) -> None:
     options = _options(session)
     _check_login(session)
 
-    def invite(task: Task) -> Iterator[BaseModel]:
-        yield session.guests.invite(
+    def invite(task: Task) -> BaseModel:
+        return session.guests.invite(
             task.who,
             login=given.login,
             role=given.role,
@@ -110,20 +113,12 @@ def _options(session: Session) -> dict[str, str]:
 
 def run_resend(session: Session) -> None:
     """`resend`: sends the email of an invitation again."""
-
-    def resend(task: Task) -> Iterator[BaseModel]:
-        yield session.guests.resend(task.who, account=task.account)
-
-    _change(session, resend)
+    _change(session, lambda task: session.guests.resend(task.who, account=task.account))
 
 
 def run_status(session: Session) -> None:
     """`status`: shows whether people are invited or members."""
-
-    def status(task: Task) -> Iterator[BaseModel]:
-        yield session.guests.status(task.who, account=task.account)
-
-    _read(session, status)
+    _read(session, lambda task: session.guests.status(task.who, account=task.account))
 
 
 def run_wait(session: Session) -> None:
@@ -143,60 +138,42 @@ def run_wait(session: Session) -> None:
 
 def run_revoke(session: Session) -> None:
     """`revoke`: withdraws invitations."""
-
-    def revoke(task: Task) -> Iterator[BaseModel]:
-        yield session.guests.revoke(task.who, account=task.account)
-
-    _change(session, revoke)
+    _change(session, lambda task: session.guests.revoke(task.who, account=task.account))
 
 
 def run_remove(session: Session) -> None:
     """`remove`: removes members."""
-
-    def remove(task: Task) -> Iterator[BaseModel]:
-        yield session.guests.remove(task.who, account=task.account)
-
-    _change(session, remove)
+    _change(session, lambda task: session.guests.remove(task.who, account=task.account))
 
 
 def run_assign_role(session: Session) -> None:
     """`assign-role`: gives a role to members or invited people."""
-    _change_roles(session, lambda: session.guests.assign_role)
+    role = session.arguments.role
+    _change(session, lambda task: session.guests.assign_role(task.who, role, account=task.account))
 
 
 def run_unassign_role(session: Session) -> None:
     """`unassign-role`: takes a role from members or invited people."""
-    _change_roles(session, lambda: session.guests.unassign_role)
+    role = session.arguments.role
+    _change(
+        session, lambda task: session.guests.unassign_role(task.who, role, account=task.account)
+    )
 
 
 def run_access(session: Session) -> None:
     """`access`: shows the effective access of people."""
-
-    def access(task: Task) -> Iterator[BaseModel]:
-        yield session.guests.access(task.who, account=task.account)
-
-    _read(session, access)
+    _read(session, lambda task: session.guests.access(task.who, account=task.account))
 
 
 def run_own_access(session: Session) -> None:
     """`own-access`: shows the effective access of the owners of the accounts' keys."""
-
-    def own_access(task: Task) -> Iterator[BaseModel]:
-        yield session.guests.own_access(account=task.account)
-
-    run_each(session, tasks_of(session.accounts(every=True)), own_access, changes=False)
-
-
-def _change_roles(session: Session, verb: Callable[[], Callable[..., RoleResult]]) -> None:
-    def change(task: Task) -> Iterator[BaseModel]:
-        yield verb()(task.who, session.arguments.role, account=task.account)
-
-    _change(session, change)
+    tasks = tasks_of(session.accounts(every=True))
+    run_each(
+        session, tasks, lambda one: [session.guests.own_access(account=one.account)], changes=False
+    )
 
 
-def _change(
-    session: Session, work: Callable[[Task], Iterator[BaseModel]], *, ids: bool = True
-) -> None:
+def _change(session: Session, verb: Verb, *, ids: bool = True) -> None:
     """Runs a verb that changes something, in one account only unless several are named.
 
     Args:
@@ -204,12 +181,13 @@ def _change(
     """
     accounts = session.accounts(every=False)
     _check_addresses(session, ids=ids)
-    run_each(session, tasks_of(accounts, session.arguments.who), work, changes=True)
+    tasks = tasks_of(accounts, session.arguments.who)
+    run_each(session, tasks, lambda task: [verb(task)], changes=True)
 
 
-def _read(session: Session, work: Callable[[Task], Iterator[BaseModel]]) -> None:
+def _read(session: Session, verb: Verb) -> None:
     """Runs a verb that changes nothing, in all accounts. An id or a login belongs to one account:
     with these, there must be only one."""
     people = session.arguments.who
     accounts = session.accounts(every=all("@" in who[1:] for who in people))
-    run_each(session, tasks_of(accounts, people), work, changes=False)
+    run_each(session, tasks_of(accounts, people), lambda task: [verb(task)], changes=False)
