@@ -193,6 +193,16 @@ def test_a_bad_key(plain: Cli, sandbox: Sandbox) -> None:
     assert "wrong-key-123" not in run.out + run.err
 
 
+def test_a_wrong_path_in_base_url(plain: Cli, sandbox: Sandbox) -> None:
+    hosted = sandbox.services["vultr"]
+    base_url = f"{hosted.base_url}/nowhere"
+    Path("guestlist.toml").write_text(
+        f'[accounts.cloud]\nprovider = "vultr"\napi_key = "{hosted.settings["api_key"]}"\n'
+        f'base_url = "{base_url}"\n'
+    )
+    failed(plain("check"), 1, "HTTP 404", f"Check base_url of the account: {base_url}.")
+
+
 def test_no_sandbox_there(plain: Cli) -> None:
     run = plain("--sandbox", "http://127.0.0.1:9", "status", ADA)
     failed(run, 1, "no sandbox answers at http://127.0.0.1:9", "guestlist sandbox")

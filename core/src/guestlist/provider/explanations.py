@@ -22,11 +22,11 @@ _BY_STATUS: dict[int, type[GuestlistError]] = {
 }
 
 _HINTS: dict[type[GuestlistError], str] = {
-    errors.Unauthorized: "Check the account's credentials",
-    errors.Forbidden: "Check what the account's credentials are allowed to do",
-    errors.SeatLimit: "Free a seat, or raise the organization's limit at the service",
-    errors.RateLimited: "Try again later",
-    errors.ServiceUnavailable: "Try again later",
+    errors.Unauthorized: "Check the account's credentials.",
+    errors.Forbidden: "Check what the account's credentials are allowed to do.",
+    errors.SeatLimit: "Free a seat, or raise the organization's limit at the service.",
+    errors.RateLimited: "Try again later.",
+    errors.ServiceUnavailable: "Try again later.",
 }
 
 REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id", "cf-ray")

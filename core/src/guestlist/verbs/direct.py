@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from guestlist.errors import Unsupported
+from guestlist.errors import NotFound, Unsupported
 from guestlist.exchange.policy import block, run
 from guestlist.exchange.step import Steps
 from guestlist.models import LimitUsage
@@ -36,7 +36,11 @@ def check(accounts: Accounts, *, account: str | None = None) -> Steps[str]:
     call = accounts.call(account)
     provider = call.provider
     if provider.supports("organization"):
-        return (yield from run(call, provider.organization()))
+        try:
+            return (yield from run(call, provider.organization()))
+        except NotFound as error:
+            error.hint = error.hint or f"Check base_url of the account: {provider.base_url}."
+            raise
     for listing in ("roles", "members", "invitations"):
         if provider.supports(listing):
             yield from run(call, getattr(provider, listing)(None))
