@@ -147,6 +147,11 @@ def test_links_are_masked(place: Place, caplog: pytest.LogCaptureFixture) -> Non
     assert "SANDBOX-SECRET" not in shown
 
 
+def test_a_request_for_a_token_does_not_show_the_secret(place: Place) -> None:
+    [account] = place.client().accounts.values()
+    assert account.client_secret not in repr(next(account.fetch_token()))
+
+
 def test_a_token_is_used_until_it_is_about_to_expire(place: Place) -> None:
     with place.client() as guests:
         for number in range(11):
