@@ -148,7 +148,7 @@ def test_links_are_masked(place: Place, caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_a_request_for_a_token_does_not_show_the_secret(place: Place) -> None:
-    [account] = place.client().accounts.values()
+    account = Keycloak(**place.running.settings)
     assert account.client_secret not in repr(next(account.fetch_token()))
 
 

@@ -6,10 +6,10 @@ the API) and from Anthropic's documents. `docs/providers/anthropic.md` names the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 from guestlist.errors import (
     Conflict,
@@ -34,6 +34,8 @@ from guestlist.provider import (
     parse_datetime,
     setting,
 )
+
+T = TypeVar("T")
 
 Places = Mapping[str, Sequence[Role]]
 """The roles in workspaces, by user id."""
@@ -212,7 +214,7 @@ class Anthropic(Provider):
     @operation
     def find_invitation(self, email: str) -> Flow[Invitation | None]:
         """Returns the pending invite of an address, or else the latest one."""
-        found = yield from every(partial(self._invites, email=email))
+        found = yield from self._all(read_invitation, "invites", email=email)
         ranked = sorted(
             (one for one in found if (one.email or "").casefold() == email.casefold()),
             key=lambda one: (one.state is State.PENDING, str(one.created_at)),
@@ -222,13 +224,13 @@ class Anthropic(Provider):
     @operation
     def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
         """Returns one page of the pending, accepted and expired invites."""
-        return (yield from self._invites(cursor))
+        return (yield from self._page(cursor, read_invitation, "invites"))
 
     @operation
     def members(self, cursor: str | None = None) -> Flow[Page[Member]]:
         """Returns one page of the members. Their workspaces are read from each workspace."""
         places = yield from self._places()
-        return (yield from self._users(cursor, places))
+        return (yield from self._page(cursor, partial(read_member, places=places), "users"))
 
     @operation
     def get_member(self, id: str) -> Flow[Member]:
@@ -238,7 +240,7 @@ class Anthropic(Provider):
 
     @operation
     def find_member(self, email: str) -> Flow[Member | None]:
-        found = yield from every(partial(self._users, email=email))
+        found = yield from self._all(partial(read_member, places={}), "users", email=email)
         for member in found:
             if (member.email or "").casefold() == email.casefold():
                 places = yield from self._places()
@@ -304,43 +306,28 @@ class Anthropic(Provider):
     def _get(self, *path: str, **query: Any) -> Request:
         return Request.get("v1", "organizations", *path, query=query)
 
-    def _list(self, *path: str, **query: Any) -> Any:
-        """Returns a function that returns the request for the page after a cursor."""
-        return lambda cursor: self._get(*path, after_id=cursor, limit=PAGE_SIZE, **query)
+    def _page(
+        self, cursor: str | None, read: Callable[[Any], T], *path: str, email: str | None = None
+    ) -> Flow[Page[T]]:
+        """Returns the page of a list after a cursor."""
 
-    def _invites(
-        self, cursor: str | None = None, *, email: str | None = None
-    ) -> Flow[Page[Invitation]]:
-        page = self._list("invites", email=email)
-        return (yield from by_cursor(cursor, page, read_invitation, "data", next=next_id))
+        def page(after: str | None) -> Request:
+            return self._get(*path, after_id=after, limit=PAGE_SIZE, email=email)
 
-    def _users(
-        self, cursor: str | None = None, places: Places | None = None, email: str | None = None
-    ) -> Flow[Page[Member]]:
-        page = self._list("users", email=email)
-        read = partial(read_member, places=places or {})
         return (yield from by_cursor(cursor, page, read, "data", next=next_id))
+
+    def _all(self, read: Callable[[Any], T], *path: str, email: str | None = None) -> Flow[list[T]]:
+        """Returns all records of a list."""
+        return (yield from every(lambda cursor: self._page(cursor, read, *path, email=email)))
 
     def _workspaces(self) -> Flow[list[Role]]:
         """Returns the workspaces that are not archived, as the least role in each."""
-        if not self.workspaces:
-            return []
-
-        def listed(cursor: str | None = None) -> Flow[Page[Role]]:
-            page = self._list("workspaces")
-            return (yield from by_cursor(cursor, page, read_workspace, "data", next=next_id))
-
-        return (yield from every(listed))
+        return (yield from self._all(read_workspace, "workspaces")) if self.workspaces else []
 
     def _ranks(self, workspace: str) -> Flow[dict[str, str]]:
         """Returns the roles of the members in a workspace, by user id. Admins and billing members,
         who are in every workspace, are not among them."""
-
-        def listed(cursor: str | None = None) -> Flow[Page[tuple[str, str]]]:
-            page = self._list("workspaces", workspace, "members")
-            return (yield from by_cursor(cursor, page, read_rank, "data", next=next_id))
-
-        return dict((yield from every(listed)))
+        return dict((yield from self._all(read_rank, "workspaces", workspace, "members")))
 
     def _rank(self, workspace: str, member: Member) -> Flow[str | None]:
         return (yield from self._ranks(workspace)).get(member.id)

@@ -6,10 +6,10 @@ The facts are from the official SDK (openai 3.57) and from OpenAI's description 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from guestlist.errors import Conflict, Forbidden, GuestlistError
 from guestlist.models import Grant, Invitation, Member, MemberState, NewInvitation, Role, State
@@ -27,6 +27,8 @@ from guestlist.provider import (
     parse_timestamp,
     setting,
 )
+
+T = TypeVar("T")
 
 Places = Mapping[str, Sequence[Role]]
 """The roles in projects, by user id."""
@@ -141,9 +143,7 @@ class OpenAI(Provider):
     @operation
     def invitations(self, cursor: str | None = None) -> Flow[Page[Invitation]]:
         """Returns one page of all invites. There is no search by address."""
-        page = yield from by_cursor(
-            cursor, self._list("invites"), read_invitation, "data", next=next_id
-        )
+        page = yield from self._page(cursor, read_invitation, "invites")
         known = yield from self._projects_in(page.items)
         return replace(page, items=[named(one, known) for one in page.items])
 
@@ -152,7 +152,7 @@ class OpenAI(Provider):
         """Returns one page of the members, service accounts included. Their projects are read from
         each project."""
         places = yield from self._places()
-        return (yield from self._users(cursor, places))
+        return (yield from self._page(cursor, partial(read_member, places=places), "users"))
 
     @operation
     def get_member(self, id: str) -> Flow[Member]:
@@ -162,7 +162,8 @@ class OpenAI(Provider):
 
     @operation
     def find_member(self, email: str) -> Flow[Member | None]:
-        found = yield from every(partial(self._users, email=email))
+        read = partial(read_member, places={})
+        found = yield from self._all(read, "users", **{"emails[]": email})
         for member in found:
             if (member.email or "").casefold() == email.casefold():
                 places = yield from self._places()
@@ -209,28 +210,24 @@ class OpenAI(Provider):
 
     # ------------------------------------------------------------------ parts of operations
 
-    def _list(self, *path: str, **query: Any) -> Any:
-        """Returns a function that returns the request for the page after a cursor."""
-        more = {"limit": PAGE_SIZE, **query}
-        return lambda cursor: Request.get("organization", *path, query={"after": cursor, **more})
+    def _page(
+        self, cursor: str | None, read: Callable[[Any], T], *path: str, **query: Any
+    ) -> Flow[Page[T]]:
+        """Returns the page of a list after a cursor."""
+        query["limit"] = PAGE_SIZE
 
-    def _users(
-        self, cursor: str | None = None, places: Places | None = None, email: str | None = None
-    ) -> Flow[Page[Member]]:
-        page = self._list("users", **{"emails[]": email})
-        read = partial(read_member, places=places or {})
+        def page(after: str | None) -> Request:
+            return Request.get("organization", *path, query={"after": after, **query})
+
         return (yield from by_cursor(cursor, page, read, "data", next=next_id))
+
+    def _all(self, read: Callable[[Any], T], *path: str, **query: Any) -> Flow[list[T]]:
+        """Returns all records of a list."""
+        return (yield from every(lambda cursor: self._page(cursor, read, *path, **query)))
 
     def _projects(self) -> Flow[list[Role]]:
         """Returns the projects that are not archived, as the least role in each."""
-        if not self.projects:
-            return []
-
-        def listed(cursor: str | None = None) -> Flow[Page[Role]]:
-            page = self._list("projects")
-            return (yield from by_cursor(cursor, page, read_project, "data", next=next_id))
-
-        return (yield from every(listed))
+        return (yield from self._all(read_project, "projects")) if self.projects else []
 
     def _projects_in(self, invitations: Sequence[Invitation]) -> Flow[list[Role]]:
         """Returns the roles in all projects, if an invitation offers one. Its record has only the
@@ -241,12 +238,7 @@ class OpenAI(Provider):
 
     def _ranks(self, project: str) -> Flow[dict[str, str]]:
         """Returns the roles of the members of a project, by user id."""
-
-        def listed(cursor: str | None = None) -> Flow[Page[tuple[str, str]]]:
-            page = self._list("projects", project, "users")
-            return (yield from by_cursor(cursor, page, read_rank, "data", next=next_id))
-
-        return dict((yield from every(listed)))
+        return dict((yield from self._all(read_rank, "projects", project, "users")))
 
     def _rank(self, project: str, member: Member) -> Flow[str | None]:
         return (yield from self._ranks(project)).get(member.id)

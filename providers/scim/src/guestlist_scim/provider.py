@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 from guestlist.errors import Conflict, GuestlistError
 from guestlist.models import Grant, Invitation, Member, MemberState, NewInvitation, Role
@@ -31,6 +31,8 @@ from guestlist.provider import (
     parse_datetime,
     setting,
 )
+
+T = TypeVar("T")
 
 USER_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:User"
 PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
@@ -208,13 +210,14 @@ class Scim(Provider):
         page, unless the users contain them, and passed on with the cursor."""
         groups = cursor.groups if isinstance(cursor, CursorWithGroups) else None
         if groups is None and not self.groups_in_users:
-            groups = _groups_by_user((yield from every(partial(self._groups, read=_members_of))))
+            found = yield from every(partial(self._list, "Groups", read=_members_of))
+            groups = _groups_by_user(found)
 
         def read(raw: Any) -> Member | None:
             member = self._member(raw, groups)
             return member if member.state is not MemberState.REMOVED else None
 
-        page = yield from self._users(cursor, read)
+        page = yield from self._list("Users", cursor, read=read)
         if page.next is None or groups is None:
             return page
         return replace(page, next=CursorWithGroups(page.next, groups))
@@ -226,7 +229,9 @@ class Scim(Provider):
         removed = None
         filters: list[str | None] = [_equals(name, email) for name in self.find_by]
         for text in filters or [None]:
-            for member in (yield from every(partial(self._users, read=self._member, filter=text))):
+            for member in (
+                yield from every(partial(self._list, "Users", read=self._member, filter=text))
+            ):
                 if not is_called(member.raw, email):  # some services ignore a filter
                     continue
                 if member.state is not MemberState.REMOVED:
@@ -250,7 +255,9 @@ class Scim(Provider):
     @operation
     def roles(self, cursor: str | None = None) -> Flow[Page[Role]]:
         """Returns one page of the groups."""
-        return (yield from self._groups(cursor, read_group, excludedAttributes="members"))
+        return (
+            yield from self._list("Groups", cursor, read=read_group, excludedAttributes="members")
+        )
 
     @operation
     def assign_role(self, member: Member, role: Role) -> Flow[None]:
@@ -276,24 +283,19 @@ class Scim(Provider):
             now = yield from self.get_member(member.id)
             return tuple(Grant(role=role) for role in now.roles or ())
         text = _equals("members.value", member.id) if self.find_groups else None
-        groups = yield from every(partial(self._groups, read=_members_of, filter=text))
+        groups = yield from every(partial(self._list, "Groups", read=_members_of, filter=text))
         return tuple(Grant(role=role) for role in _groups_by_user(groups).get(member.id, ()))
 
     # ------------------------------------------------------------------ helpers of the operations
 
-    def _users(
-        self, cursor: str | None, read: Callable[[Any], Member | None], filter: str | None = None
-    ) -> Flow[Page[Member]]:
-        return (yield from self._list("Users", cursor, read, filter=filter))
-
-    def _groups(
-        self, cursor: str | None, read: Callable[[Any], Any], **query: str | None
-    ) -> Flow[Page[Any]]:
-        return (yield from self._list("Groups", cursor, read, **query))
-
     def _list(
-        self, what: str, cursor: str | None, read: Callable[[Any], Any], **query: str | None
-    ) -> Flow[Page[Any]]:
+        self,
+        what: str,
+        cursor: str | None = None,
+        *,
+        read: Callable[[Any], T | None],
+        **query: str | None,
+    ) -> Flow[Page[T]]:
         size = self.page_size
 
         def page(start: int) -> Request:
