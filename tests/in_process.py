@@ -12,7 +12,7 @@ import httpx
 
 from guestlist.exchange.step import Outgoing
 from guestlist.sandbox.world import World
-from pytest_guestlist.calling import call
+from pytest_guestlist.calling import call_service
 
 
 class InProcess(httpx.BaseTransport, httpx.AsyncBaseTransport):
@@ -28,7 +28,7 @@ class InProcess(httpx.BaseTransport, httpx.AsyncBaseTransport):
         headers = {name.decode(): value.decode() for name, value in request.headers.raw}
         content = request.read()
         with self._lock:
-            answer = call(
+            answer = call_service(
                 hosted.service,
                 Outgoing(request.method, url, headers, content, 0.0, 0.0, 0),
             )

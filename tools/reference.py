@@ -65,7 +65,7 @@ KIT_SECTIONS: dict[str, tuple[str, ...]] = {
         "pytest_guestlist.conformance.backend.Backend",
         "pytest_guestlist.conformance.backend.SandboxBackend",
         "pytest_guestlist.conformance.documented.Example",
-        "pytest_guestlist.conformance.walkthrough.Runner",
+        "pytest_guestlist.conformance.walkthrough.WalkthroughRunner",
     ),
     "A service of the sandbox": (
         *(f"guestlist.sandbox.service.{name}" for name in ("Service", "Switch", "AdjustableClock")),
@@ -226,7 +226,7 @@ def suite_section(one: Any) -> Iterator[str]:
     """Yields the description of the suite, with the attributes and methods that an author sets."""
     yield f"### `{one.name}`"
     yield from prose(one.docstring)
-    base = parsed("pytest_guestlist")["conformance.base.Rules"]
+    base = parsed("pytest_guestlist")["conformance.base.ProviderRules"]
     described = [
         item
         for cls in (base, *reversed(one.mro()))

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from guestlist import Guestlist
-from guestlist.console.api import Api, WithApi, create_api
+from guestlist.console.api import HttpApi, WithApi, create_api
 from guestlist.ledger import Ledger, tokens
 from guestlist.ledger.tokens import Right
 from guestlist.sandbox import Sandbox
@@ -55,7 +55,7 @@ class Server:
         app: serves the API at `/api`.
     """
 
-    api: Api
+    api: HttpApi
     app: WithApi
     ledger: Ledger
     sandbox: SandboxControl

@@ -18,7 +18,7 @@ from guestlist.errors import ConfigError, InvalidArgument
 from guestlist.plugins import installed
 from guestlist.provider import Provider
 from guestlist.sandbox import SandboxError
-from pytest_guestlist.checking import check, facts, sketches
+from pytest_guestlist.checking import check_provider, facts, sketches
 from pytest_guestlist.scaffold import new_provider
 
 pytest_plugins = ["pytester"]
@@ -104,7 +104,7 @@ def test_nothing_is_overwritten(package: Path) -> None:
 def test_our_own_are_ready(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if name != "vultr":  # mypy takes long, and is run on all of them anyway
         monkeypatch.setattr("pytest_guestlist.checking._types", lambda kind: ())
-    assert check(installed().provider(name)) == []
+    assert check_provider(installed().provider(name)) == []
 
 
 def test_the_command_says_that_nothing_is_missing(

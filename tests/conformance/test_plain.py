@@ -25,8 +25,8 @@ from guestlist.models import Invitation, Member, Role
 from guestlist.provider import Flow, Page, Request, Response, operation
 from pytest_guestlist.conformance import Example, ProviderSuite
 from pytest_guestlist.conformance.finding import CAUSE, under_rule
-from pytest_guestlist.conformance.listing import Listing
-from pytest_guestlist.conformance.sending import Sending
+from pytest_guestlist.conformance.listing import ListingRules
+from pytest_guestlist.conformance.sending import SendingRules
 
 HERE = Path(__file__).parent
 PROVIDERS = HERE.parents[1] / "providers"
@@ -116,7 +116,7 @@ class SlashedService(load("plain_service").PlainService):  # type: ignore[misc]
         return answer
 
 
-class TestSlashed(Sending):
+class TestSlashed(SendingRules):
     kind = Slashed
     service = SlashedService
 
@@ -161,7 +161,7 @@ class TogetherService(load("plain_service").PlainService):  # type: ignore[misc]
         return JSONResponse({"people": people, "roles": [{"id": name} for name in names]})
 
 
-class TestTogether(Listing):
+class TestTogether(ListingRules):
     kind = Together
     service = TogetherService
 

@@ -28,8 +28,8 @@ from guestlist.sandbox.refusals import HttpRefusal, PathNotFound
 from pytest_guestlist.conformance.backend import SandboxBackend
 from pytest_guestlist.conformance.finding import under_rule
 from pytest_guestlist.conformance.harness import Harness
-from pytest_guestlist.conformance.inviting import Inviting
-from pytest_guestlist.conformance.revoking import Revoking
+from pytest_guestlist.conformance.inviting import InvitingRules
+from pytest_guestlist.conformance.revoking import RevokingRules
 from pytest_guestlist.scaffold import new_provider
 
 TEXT = Path(__file__).parents[2].joinpath("docs", "service-gaps.md").read_text("utf-8")
@@ -44,7 +44,7 @@ OLGA = "olga@example.org"
 """The first member of the sandbox."""
 
 Gap = Callable[..., tuple[Any, Any]]
-Rule = Callable[[Revoking, Harness], None]
+Rule = Callable[[RevokingRules, Harness], None]
 
 
 @pytest.fixture
@@ -282,8 +282,8 @@ def delete_record(service: Any, request: IncomingRequest) -> Any:
 
 
 RULES = [
-    Revoking.test_revoke_leaves_a_person_who_has_just_accepted,
-    Revoking.test_repeated_revoke_leaves_a_person_who_has_just_accepted,
+    RevokingRules.test_revoke_leaves_a_person_who_has_just_accepted,
+    RevokingRules.test_repeated_revoke_leaves_a_person_who_has_just_accepted,
 ]
 
 
@@ -296,7 +296,7 @@ def test_no_separate_records_for_invitations_and_members(gap: Gap, rule: Rule) -
     )
     bob = harness.guests.invite("bob@example.com").guest.invitation
     assert harness.guests.revoke(bob).guest.state is State.GONE
-    rule(Revoking(), harness)
+    rule(RevokingRules(), harness)
 
     class Careless(type(harness.provider)):  # type: ignore[misc]
         @operation
@@ -306,7 +306,7 @@ def test_no_separate_records_for_invitations_and_members(gap: Gap, rule: Rule) -
     careless = Harness(SandboxBackend(type(service), Careless))
     expected = pytest.raises(pytest.fail.Exception, match="expected:  accepted")
     with closing(careless), under_rule("stays"), expected:
-        rule(Revoking(), careless)
+        rule(RevokingRules(), careless)
 
 
 def test_no_name_for_the_organization(gap: Gap) -> None:
@@ -340,7 +340,7 @@ def test_no_single_request_for_an_invitation(gap: Gap) -> None:
 
     paths = {("POST", "/people"): create, ("POST", "/people/{id}/email"): send}
     harness, _ = gap("single request for an invitation", paths=paths)
-    Inviting().test_interrupted_invite_is_completed(harness)
+    InvitingRules().test_interrupted_invite_is_completed(harness)
     assert harness.backend.emails(ADA) == 1
     assert harness.guests.invite(ADA).outcome is Outcome.ALREADY_INVITED
     harness.guests.resend(ADA)

@@ -27,7 +27,7 @@ from tests.cancelled import CancelledAt
 from guestlist.exchange.step import Failure, Outgoing
 from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
 from guestlist.provider import Response
-from pytest_guestlist.framing import END_OF_HEAD, answer_of, headers_of, split
+from pytest_guestlist.framing import END_OF_HEAD, answer_of, headers_of, split_message
 
 LARGE = b"0123456789abcdef" * 200_000
 """3.2 MB: several times what any buffer on the way holds."""
@@ -100,7 +100,7 @@ def read_request(connection: socket.socket, step: int = 1 << 16, before: bytes =
     held = before
     while END_OF_HEAD not in held:
         held += more()
-    head, body = split(held)
+    head, body = split_message(held)
     parts, left = [body], int(headers_of(head).get("content-length", "0")) - len(body)
     while left > 0:
         parts.append(more())

@@ -12,7 +12,7 @@ from guestlist.provider import Response
 from guestlist.sandbox.service import Service
 
 
-def call(service: Service, outgoing: Outgoing) -> Response:
+def call_service(service: Service, outgoing: Outgoing) -> Response:
     """Sends a request to a service and returns the answer. Endpoints of a sandbox never wait."""
     parts = urlsplit(outgoing.url)
     raw = [(name.lower().encode(), value.encode()) for name, value in outgoing.headers.items()]

@@ -62,7 +62,7 @@ SHORTCUTS = ("change_invitation", "fetch_token", "invitation_summaries")
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ProviderMistake:
     """A mistake in a provider.
 
     Attributes:
@@ -74,7 +74,7 @@ class Problem:
     hint: str
 
 
-def check(kind: type[Provider]) -> list[Problem]:
+def check_provider(kind: type[Provider]) -> list[ProviderMistake]:
     """Returns all mistakes of a provider that can be found without running it."""
     return [
         *_names(kind),
@@ -86,89 +86,107 @@ def check(kind: type[Provider]) -> list[Problem]:
     ]
 
 
-def _names(kind: type[Provider]) -> Iterator[Problem]:
+def _names(kind: type[Provider]) -> Iterator[ProviderMistake]:
     if not re.fullmatch(r"[a-z][a-z0-9-]*", kind.name):
-        yield Problem(f"name is {kind.name!r}", "Use lower case letters, digits and dashes.")
+        yield ProviderMistake(
+            f"name is {kind.name!r}", "Use lower case letters, digits and dashes."
+        )
     if not kind.title.strip():
-        yield Problem("title is empty", "Write what people call the service.")
+        yield ProviderMistake("title is empty", "Write what people call the service.")
     if not kind.docs_url.startswith("https://"):
-        yield Problem("docs_url is missing", "Name the page that documents the invitations.")
+        yield ProviderMistake(
+            "docs_url is missing", "Name the page that documents the invitations."
+        )
     for name in CONTRACT:
         redefined = getattr(kind, name) is not getattr(Provider, name)
         if redefined and not kind.supports(name):
-            yield Problem(f"{name} is not marked", "Write @operation above it.")
+            yield ProviderMistake(f"{name} is not marked", "Write @operation above it.")
 
 
-def facts(kind: type[Provider]) -> Iterator[Problem]:
+def facts(kind: type[Provider]) -> Iterator[ProviderMistake]:
     """Yields invalid facts, and facts that contradict each other."""
     most = float("inf") if kind.most_roles is None else kind.most_roles
     if not 0 <= kind.least_roles <= most:
-        yield Problem("least_roles exceeds most_roles", "Correct one of them.")
+        yield ProviderMistake("least_roles exceeds most_roles", "Correct one of them.")
     for name in ("exclusive_kinds", "mandatory_kinds", "invitation_kinds"):
         unknown = set(getattr(kind, name) or ()) - set(kind.role_kinds)
         if unknown:
-            yield Problem(f"{name} has {', '.join(sorted(unknown))}", "Add it to role_kinds.")
+            yield ProviderMistake(
+                f"{name} has {', '.join(sorted(unknown))}", "Add it to role_kinds."
+            )
     if kind.lifetime is not None and kind.lifetime <= timedelta(0):
-        yield Problem("lifetime is not positive", "Write None if it is unknown.")
+        yield ProviderMistake("lifetime is not positive", "Write None if it is unknown.")
     if kind.resend_moves_expiry and kind.lifetime == NEVER:
-        yield Problem("resend_moves_expiry, but invitations never expire", "Correct one of them.")
+        yield ProviderMistake(
+            "resend_moves_expiry, but invitations never expire", "Correct one of them."
+        )
     if kind.late_effect < 0 or kind.list_lag < 0:
-        yield Problem("late_effect or list_lag is negative", "They are seconds.")
+        yield ProviderMistake("late_effect or list_lag is negative", "They are seconds.")
     if kind.resend_moves_expiry and not kind.supports("resend"):
-        yield Problem("resend_moves_expiry without resend", "Leave it out.")
+        yield ProviderMistake("resend_moves_expiry without resend", "Leave it out.")
     if kind.supports("invitation_summaries") and not kind.supports("find_invitation"):
-        yield Problem("invitation_summaries without find_invitation", "Define both, or neither.")
+        yield ProviderMistake(
+            "invitation_summaries without find_invitation", "Define both, or neither."
+        )
     if most > 0 and not kind.supports("invite"):
-        yield Problem("most_roles without invite", "Leave it out.")
+        yield ProviderMistake("most_roles without invite", "Leave it out.")
     if not issubclass(kind.Options, BaseModel):
-        yield Problem("Options is not a model", "Derive it from guestlist.provider.Options.")
+        yield ProviderMistake(
+            "Options is not a model", "Derive it from guestlist.provider.Options."
+        )
     for name in kind.substitutes:
         if kind.supports(name) or name not in (*CONTRACT, "link", "email", "role", "login"):
-            yield Problem(f"substitutes[{name!r}] names nothing that is missing", "Delete it.")
+            yield ProviderMistake(
+                f"substitutes[{name!r}] names nothing that is missing", "Delete it."
+            )
     if kind.sandbox is not None:
         try:
             require_extra()
             service = resolve_name(kind.sandbox)
         except SandboxError as error:
-            yield Problem(f"the sandbox cannot be checked: {error.message}", error.hint)
+            yield ProviderMistake(f"the sandbox cannot be checked: {error.message}", error.hint)
         except (ImportError, AttributeError, ValueError) as error:
-            yield Problem(f"sandbox cannot be loaded: {error}", "Write module:Class.")
+            yield ProviderMistake(f"sandbox cannot be loaded: {error}", "Write module:Class.")
         else:
             if service.name != kind.name:
-                yield Problem(f"the sandbox is called {service.name!r}", f"Call it {kind.name!r}.")
+                yield ProviderMistake(
+                    f"the sandbox is called {service.name!r}", f"Call it {kind.name!r}."
+                )
 
 
-def sketches(kind: type[Provider]) -> Iterator[Problem]:
+def sketches(kind: type[Provider]) -> Iterator[ProviderMistake]:
     """Yields parts of the template that are left."""
     for name in CONTRACT:
         if kind.supports(name) and (getattr(kind, name).__doc__ or "").startswith(SKETCH):
-            yield Problem(
+            yield ProviderMistake(
                 f"{name} is a sketch",
                 f"Write the request and read the answer, or delete it; then delete {SKETCH!r}.",
             )
     default = kind.model_fields["base_url"].default
     for what, url in (("docs_url", kind.docs_url), ("base_url", default)):
         if isinstance(url, str) and re.match(r"https://\w+\.example\.com\b", url):
-            yield Problem(f"{what} is still {url}", "Write the service's own.")
+            yield ProviderMistake(f"{what} is still {url}", "Write the service's own.")
 
 
-def _package(kind: type[Provider]) -> Iterator[Problem]:
+def _package(kind: type[Provider]) -> Iterator[ProviderMistake]:
     entries = [one for one in importlib.metadata.entry_points(group=GROUP) if one.name == kind.name]
     if not entries or entries[0].dist is None:
-        yield Problem(
+        yield ProviderMistake(
             f"no entry point {kind.name!r} in the group {GROUP!r}",
             "Write [project.entry-points.guestlist] in pyproject.toml, and install the package.",
         )
         return
     fields = {name.lower() for name in entries[0].dist.metadata}
     if not fields & {"license-expression", "license"}:
-        yield Problem("the package names no licence", 'Write license = "MIT", or another.')
+        yield ProviderMistake("the package names no licence", 'Write license = "MIT", or another.')
     if "license-file" not in fields:
-        yield Problem("the package has no licence file", 'Write license-files = ["LICENSE"].')
+        yield ProviderMistake(
+            "the package has no licence file", 'Write license-files = ["LICENSE"].'
+        )
     if "description-content-type" not in fields:
-        yield Problem("the package has no README", 'Write readme = "README.md".')
+        yield ProviderMistake("the package has no README", 'Write readme = "README.md".')
     if not any(one.startswith("guestlist") for one in entries[0].dist.requires or ()):
-        yield Problem("the package does not require guestlist", "Add it to dependencies.")
+        yield ProviderMistake("the package does not require guestlist", "Add it to dependencies.")
 
 
 def _sources(kind: type[Provider]) -> list[Path]:
@@ -183,7 +201,7 @@ def _sources(kind: type[Provider]) -> list[Path]:
     return [Path(file)] if file else []
 
 
-def _imports(kind: type[Provider]) -> Iterator[Problem]:
+def _imports(kind: type[Provider]) -> Iterator[ProviderMistake]:
     for path in _sources(kind):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             names = []
@@ -195,12 +213,12 @@ def _imports(kind: type[Provider]) -> Iterator[Problem]:
                     names = [f"guestlist.{one.name}" for one in node.names]
             for name in names:
                 if name.split(".")[0] == "guestlist" and not name.startswith(ALLOWED):
-                    yield Problem(
+                    yield ProviderMistake(
                         f"{path.name} imports {name}", f"Import from {', '.join(ALLOWED)} only."
                     )
 
 
-def _types(kind: type[Provider]) -> Iterator[Problem]:
+def _types(kind: type[Provider]) -> Iterator[ProviderMistake]:
     if importlib.util.find_spec("mypy") is None:
         return
     sources = [str(path) for path in _sources(kind)]
@@ -212,4 +230,4 @@ def _types(kind: type[Provider]) -> Iterator[Problem]:
     for line in done.stdout.splitlines():
         if ": error:" in line:
             where, _, message = line.partition(": error: ")
-            yield Problem(f"{Path(where).name}: {message}", "Correct the types.")
+            yield ProviderMistake(f"{Path(where).name}: {message}", "Correct the types.")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from pytest_guestlist.framing import answer_of, split
+from pytest_guestlist.framing import answer_of, split_message
 
 
 class Forward(Enum):
@@ -101,7 +101,7 @@ def cut_in_body(end: End) -> Fault:
     """Returns a fault that sends the headers and half of the body."""
 
     def cut(answer: bytes) -> bytes:
-        head, body = split(answer)
+        head, body = split_message(answer)
         return head + body[: len(body) // 2]
 
     return Fault(reshape=cut, end=end)
@@ -136,7 +136,7 @@ def with_body(change: Callable[[bytes], bytes], headers: Mapping[str, str] | Non
     """Returns a fault that keeps the status of the service's answer and changes its body."""
 
     def reshape(answer: bytes) -> bytes:
-        head, body = split(answer)
+        head, body = split_message(answer)
         kept = {"Content-Type": "application/json", **(headers or {})}
         return answer_of(int(head.split(b" ", 2)[1]), change(body), kept)
 

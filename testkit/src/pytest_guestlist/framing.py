@@ -12,7 +12,7 @@ from http import HTTPStatus
 END_OF_HEAD = b"\r\n\r\n"
 
 
-def split(message: bytes) -> tuple[bytes, bytes]:
+def split_message(message: bytes) -> tuple[bytes, bytes]:
     """Returns the head, including the empty line after it, and the body."""
     head, end, body = message.partition(END_OF_HEAD)
     return head + end, body

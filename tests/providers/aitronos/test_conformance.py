@@ -8,7 +8,7 @@ from guestlist.errors import ConfigError, Conflict, InvalidArgument, MalformedRe
 from guestlist.models import Invitation, Member, State
 from guestlist_aitronos import Aitronos
 from guestlist_aitronos.sandbox import AitronosService
-from pytest_guestlist.conformance import Example, ProviderSuite, Runner, VariantSuite
+from pytest_guestlist.conformance import Example, ProviderSuite, VariantSuite, WalkthroughRunner
 
 LINK = "https://chat.aitronos.com/user/register?invite=invkey_1"
 BARE: dict[str, Any] = {"invitation_id": "inv_1", "email": "rosa@example.net"}
@@ -399,7 +399,7 @@ class Aitronoses(VariantSuite):
     role = "Member"
 
     @classmethod
-    def extra_operations(cls, runner: Runner, member: Member) -> None:
+    def extra_operations(cls, runner: WalkthroughRunner, member: Member) -> None:
         found = [one.id for one in runner.run("search", member.email).items]
         assert found == [member.id]
         statuses = runner.run("statuses")

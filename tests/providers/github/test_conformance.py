@@ -26,7 +26,7 @@ from guestlist_github import GitHub, GitHubOptions
 from guestlist_github.provider import ORGANIZATION_ROLES
 from guestlist_github.sandbox import PERSON_URLS, GitHubService
 from pytest_guestlist.conformance import Example, ProviderSuite
-from pytest_guestlist.conformance.walkthrough import Runner
+from pytest_guestlist.conformance.walkthrough import WalkthroughRunner
 
 URLS = ("repositories", "following", "gists", "starred", "events", "hooks", "issues", "members")
 MORE_URLS = ("html", "avatar", "invitation_teams", "documentation", "organization")
@@ -575,7 +575,7 @@ class TestSandbox(ProviderSuite):
     )
 
     @classmethod
-    def extra_operations(cls, runner: Runner, member: Member) -> None:
+    def extra_operations(cls, runner: WalkthroughRunner, member: Member) -> None:
         assert runner.run("outside_collaborators").items
 
     def test_facts(self) -> None:

@@ -22,7 +22,7 @@ from guestlist.models import MemberState, Role, State
 from guestlist.sandbox.service import AdjustableClock
 from guestlist_gitlab import GitLab
 from guestlist_gitlab.sandbox import EXPIRED_TOKEN, READ_ONLY_TOKEN, REPORTER_TOKEN, GitLabService
-from pytest_guestlist.calling import call
+from pytest_guestlist.calling import call_service
 from pytest_guestlist.clock import VirtualClock
 from pytest_guestlist.conformance.application import ApplicationWire
 from pytest_guestlist.conformance.clients import WiredGuestlist
@@ -52,7 +52,7 @@ class World:
             total=10.0,
             max_body=10**6,
         )
-        answer = call(self.service, outgoing)
+        answer = call_service(self.service, outgoing)
         path = request.url.raw_path.decode().partition("?")[0]
         self.answers.append((request.method, path.rpartition("42/")[2], answer.status))
         if request.method == self.loses:

@@ -20,7 +20,7 @@ from guestlist.models import Invitation, Member, NewInvitation, Role, State
 from guestlist.provider import Flow
 from guestlist_gitlab import GitLab
 from guestlist_gitlab.sandbox import OWNER_TOKEN, GitLabService
-from pytest_guestlist.calling import call
+from pytest_guestlist.calling import call_service
 from pytest_guestlist.clock import VirtualClock
 
 ADA, START = "ada@example.com", datetime(2026, 5, 4, tzinfo=UTC)
@@ -227,7 +227,7 @@ def requests_of(account: GitLab, service: GitLabService, flow: Flow[Any]) -> lis
             media_type = headers.get("content-type", "")
             read = json.loads(body) if body else None
             sent.append(Sent(outgoing.method, url.path, url.query, media_type, read))
-            request = flow.send(call(service, outgoing))
+            request = flow.send(call_service(service, outgoing))
     except StopIteration:
         return sent
 

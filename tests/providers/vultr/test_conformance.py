@@ -15,7 +15,7 @@ from guestlist.errors import (
 from guestlist.models import Invitation, Member, NewInvitation, Role, State
 from guestlist_vultr.provider import VultrOptions
 from guestlist_vultr.sandbox import VultrService
-from pytest_guestlist.conformance import Example, ProviderSuite, Runner, VariantSuite
+from pytest_guestlist.conformance import Example, ProviderSuite, VariantSuite, WalkthroughRunner
 
 BARE: dict[str, Any] = {"id": "i1", "email_invited": "rosa@example.net"}
 FULL: dict[str, Any] = {
@@ -325,7 +325,7 @@ class Vultrs(VariantSuite):
     organization_in_requests = False  # the API key decides
 
     @classmethod
-    def extra_operations(cls, runner: Runner, member: Member) -> None:
+    def extra_operations(cls, runner: WalkthroughRunner, member: Member) -> None:
         group = next(role for role in runner.harness.roles() if role.kind == "group")
         runner.run("set_api_enabled", member, True)
         runner.run("suspend", member)

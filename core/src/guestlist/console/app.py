@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ExceptionHandler, Receive, Scope, Send
 
 from guestlist.client import Guestlist
-from guestlist.console.api import Api, WithApi
+from guestlist.console.api import HttpApi, WithApi
 from guestlist.console.gate import (
     LOOPBACK_NAMES,
     Fields,
@@ -40,7 +40,7 @@ from guestlist.console.page_plan import PlanPages
 from guestlist.console.page_work import WorkPages
 from guestlist.console.sessions import Sessions
 from guestlist.console.site import Site
-from guestlist.console.words import failure_of
+from guestlist.console.words import failure_text
 from guestlist.errors import ConfigError, GuestlistError, LedgerError
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Console:
         self._closing = False
         self._session_only = identify is None
         self._api = (
-            Api(site.client, ledger=site.ledger, roster=site.roster, read_only=site.read_only)
+            HttpApi(site.client, ledger=site.ledger, roster=site.roster, read_only=site.read_only)
             if site.ledger is not None
             else None
         )
@@ -297,7 +297,7 @@ class Console:
         return answer
 
     def _on_failure(self, request: Request, error: GuestlistError) -> Response:
-        failure = failure_of(error)
+        failure = failure_text(error)
         status = 503 if isinstance(error, LedgerError) else 409
         answer = self._site.trouble(
             request,

@@ -25,7 +25,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from guestlist.console.api import refusal_response, stopped_response
-from guestlist.console.sessions import Session, Sessions, form_token, is_form_token
+from guestlist.console.sessions import LoginSession, Sessions, form_token, is_form_token
 from guestlist.exchange.clock import Stopped
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1", "guestlist.localhost"})
@@ -296,7 +296,7 @@ class Gate:
             return None
         return Visit(session.actor, session.secret, is_session=True)
 
-    def _session(self, request: Request, *, prolong: bool) -> Session | None:
+    def _session(self, request: Request, *, prolong: bool) -> LoginSession | None:
         id = session_id(request)
         return self._sessions.find(id, prolong=prolong) if id else None
 

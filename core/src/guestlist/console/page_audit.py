@@ -18,7 +18,7 @@ from starlette.responses import Response, StreamingResponse
 
 from guestlist.console.gate import redirect, visit_of
 from guestlist.console.site import Site, page_number
-from guestlist.console.words import FINDINGS, Failure, failure_of
+from guestlist.console.words import FINDINGS, FailureText, failure_text
 from guestlist.console.work import ReadingWork
 from guestlist.runs.auditing import PENDING_DAYS, audit
 from guestlist.runs.findings import FindingKind, Unchecked
@@ -48,7 +48,7 @@ class ShownAudit:
     made_at: datetime
     lines: tuple[Line, ...]
     unchecked: tuple[Unchecked, ...]
-    errors: tuple[Failure, ...]
+    errors: tuple[FailureText, ...]
 
     def matching(self, chosen: Mapping[str, str]) -> list[Line]:
         """Returns the findings that match the filters."""
@@ -135,7 +135,7 @@ class AuditPages:
                     for one in result.findings
                 ),
                 result.unchecked,
-                tuple(map(failure_of, result.errors.values())),
+                tuple(map(failure_text, result.errors.values())),
             )
 
         return read

@@ -17,7 +17,14 @@ from guestlist.changes import role_key
 from guestlist.console.gate import Visit, redirect, visit_of
 from guestlist.console.people import PAGE_ROWS, OpenRow
 from guestlist.console.site import Site, page_number
-from guestlist.console.words import TABS, Failure, expiry_text, failure_of, names, plain
+from guestlist.console.words import (
+    TABS,
+    FailureText,
+    expiry_text,
+    failure_text,
+    names,
+    without_code_marks,
+)
 from guestlist.console.work import Calls, ExcludedPerson, Review, Step
 from guestlist.errors import GuestlistError
 from guestlist.models import MAY_BE_OPEN, Guest, NewInvitation, Role, State
@@ -154,15 +161,15 @@ class InvitePages:
         pasted = read_pasted(chosen.text)
         problems = []
         if not pasted.addresses:
-            problems.append(Failure("There is no email address in the field.", "", ""))
+            problems.append(FailureText("There is no email address in the field.", "", ""))
         if not chosen.accounts:
-            problems.append(Failure("No account is selected.", "", ""))
+            problems.append(FailureText("No account is selected.", "", ""))
         wanted = []
         for name in chosen.accounts:
             try:
                 wanted.append(self._wanted(name, chosen))
             except GuestlistError as error:
-                problems.append(failure_of(error))
+                problems.append(failure_text(error))
         if problems:
             return self._form(request, chosen, problems, pasted, status=422)
         review = self._review(pasted, wanted, visit, chosen)
@@ -176,7 +183,7 @@ class InvitePages:
         self,
         request: Request,
         chosen: InviteForm,
-        problems: Sequence[Failure] = (),
+        problems: Sequence[FailureText] = (),
         pasted: PastedText | None = None,
         status: int = 200,
     ) -> Response:
@@ -282,7 +289,7 @@ class InvitePages:
             client.check_address(address)
             client.check_invitation(new)
         except GuestlistError as error:
-            why = plain(f"{error.message}. {error.hint}")
+            why = without_code_marks(f"{error.message}. {error.hint}")
             return ExcludedPerson(address, account, why, "over", "Refused")
         state = guest.state if guest else State.GONE
         if state is State.ACCEPTED:
@@ -380,7 +387,7 @@ class InvitePages:
                 able = provider.supports("invite") and provider.supports("revoke")
             if not able:
                 error = provider.unsupported(verb)
-                why = plain(f"{error.message}. {error.hint}").strip()
+                why = without_code_marks(f"{error.message}. {error.hint}").strip()
                 left_out.append(ExcludedPerson(row.who, row.account, why, "over"))
                 continue
             guest = row.guest
@@ -418,7 +425,7 @@ def _cannot_revoke(provider: Provider) -> str:
     if provider.supports("revoke"):
         return ""
     error = provider.unsupported("revoke")
-    return plain(f"{error.message}. {error.hint}").strip()
+    return without_code_marks(f"{error.message}. {error.hint}").strip()
 
 
 def _when_text(provider: Provider, *, can_defer: bool) -> str:

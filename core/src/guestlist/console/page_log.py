@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import IO, Any
+from typing import IO
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,9 +13,9 @@ from starlette.responses import Response, StreamingResponse
 
 from guestlist.changes import Action
 from guestlist.console.site import Site
-from guestlist.console.words import ACTIONS, describe, outcome
+from guestlist.console.words import ACTIONS
 from guestlist.ledger import history
-from guestlist.ledger.log import LineState, write_csv
+from guestlist.ledger.log import LineState, LogLine, write_csv
 from guestlist.ledger.store import Store
 
 ROWS = 100
@@ -42,22 +42,21 @@ class LogPages:
         """Shows the newest lines that match the filters in the address."""
         site, query = self._site, request.query_params
         shown = {name: query.get(name, "").strip()[:200] for name in FIELDS}
-        if site.ledger is None:
-            return site.page(
-                request, "log.html", lines=[], shown=shown, older="", total=0, **self._words()
-            )
-        search = _search(shown, query.get("before", ""))
-        lines = history.latest(site.ledger.store, ROWS + 1, search)[::-1]
-        more = len(lines) > ROWS
-        everything = history.counts(site.ledger.store, _search(shown, ""))
+        lines: list[LogLine] = []
+        total = 0
+        if site.ledger is not None:
+            search = _search(shown, query.get("before", ""))
+            lines = history.latest(site.ledger.store, ROWS + 1, search)[::-1]
+            total = history.counts(site.ledger.store, _search(shown, "")).total()
         return site.page(
             request,
             "log.html",
             lines=lines[:ROWS],
             shown=shown,
-            older=lines[ROWS - 1].id if more else "",
-            total=everything.total(),
-            **self._words(),
+            older=lines[ROWS - 1].id if len(lines) > ROWS else "",
+            total=total,
+            actions=ACTIONS,
+            states=STATES,
         )
 
     def export(self, request: Request) -> Response:
@@ -70,14 +69,6 @@ class LogPages:
         content = _csv(self._site.ledger.store, _search(shown, ""))
         headers = {"Content-Disposition": 'attachment; filename="guestlist-log.csv"'}
         return StreamingResponse(content, media_type="text/csv", headers=headers)
-
-    def _words(self) -> dict[str, Any]:
-        return {
-            "actions": ACTIONS,
-            "states": STATES,
-            "describe": describe,
-            "outcome": outcome,
-        }
 
 
 def _csv(store: Store, search: history.Search) -> Iterator[str]:

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from guestlist.console.gate import redirect, visit_of
-from guestlist.console.people import PAGE_ROWS, Filter, People, Row
+from guestlist.console.people import PAGE_ROWS, Filter, PeopleIndex, PersonRow
 from guestlist.console.site import Site, page_number
-from guestlist.console.words import FILTERS, LOOKS, Failure, expiry_text, failure_of
+from guestlist.console.words import FILTERS, LOOKS, FailureText, expiry_text, failure_text
 from guestlist.errors import GuestlistError
 from guestlist.models import LimitUsage
 from guestlist.provider import Provider
@@ -43,7 +43,7 @@ class PeoplePages:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._checks: dict[str, tuple[str, Failure | None]] = {}
+        self._checks: dict[str, tuple[str, FailureText | None]] = {}
 
     def index(self, request: Request) -> Response:
         """Redirects to the page of people."""
@@ -54,7 +54,7 @@ class PeoplePages:
         site, people = self._site, self._site.people
         people.begin()
         query = request.query_params
-        chosen = filter_of(query, people)
+        chosen = people_filter(query, people)
         found = people.count(chosen)
         last = max(1, -(-found // PAGE_ROWS))
         number = min(page_number(query), last)
@@ -107,10 +107,10 @@ class PeoplePages:
             try:
                 self._checks[name] = (site.client.check(account=name), None)
             except GuestlistError as error:
-                self._checks[name] = ("", failure_of(error))
+                self._checks[name] = ("", failure_text(error))
         return redirect(request, "/accounts")
 
-    def _columns(self, rows: list[Row], chosen: Filter, *, every: bool) -> list[str]:
+    def _columns(self, rows: list[PersonRow], chosen: Filter, *, every: bool) -> list[str]:
         names = sorted(self._site.client.accounts)
         if chosen.account:
             return [chosen.account]
@@ -165,7 +165,7 @@ class PeoplePages:
         }
 
 
-def filter_of(query: Any, people: People) -> Filter:
+def people_filter(query: Any, people: PeopleIndex) -> Filter:
     """Returns the filter in the address of a page. Unknown values are left out."""
     account, state = query.get("account", ""), query.get("state", "")
     return Filter(

@@ -16,20 +16,18 @@ from starlette.responses import Response
 from guestlist.address import is_email
 from guestlist.changes import Action, label, role_key
 from guestlist.console.gate import Visit, redirect, visit_of
-from guestlist.console.people import KnownAccess, Row
+from guestlist.console.people import KnownAccess, PersonRow
 from guestlist.console.site import Site
 from guestlist.console.words import (
     MEMBERS,
     OPEN,
-    Failure,
-    basis_text,
+    FailureText,
+    basis_sentence,
     count,
-    describe,
     expiry_text,
     names,
     offboarded_text,
-    outcome,
-    plain,
+    without_code_marks,
 )
 from guestlist.console.work import ExcludedPerson, Review, Step, read_person
 from guestlist.ledger.log import LineState, LogLine
@@ -66,7 +64,7 @@ class AccountView:
     roles: tuple[Role, ...] = ()
     deferred: tuple[str, ...] = ()
     access: KnownAccess | None = None
-    failure: Failure | None = None
+    failure: FailureText | None = None
     can: tuple[str, ...] = ()
     cannot: tuple[str, ...] = ()
     can_get: tuple[Role, ...] = ()
@@ -78,7 +76,7 @@ class PersonPages:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._failures: dict[tuple[str, str], Failure] = {}
+        self._failures: dict[tuple[str, str], FailureText] = {}
 
     def show(self, request: Request) -> Response:
         """Shows a person."""
@@ -105,8 +103,6 @@ class PersonPages:
             views=views,
             others=others,
             lines=lines,
-            describe=describe,
-            outcome=outcome,
             inside=[view.name for view in views if view.state in (*MEMBERS, *OPEN)],
             must_read=not site.people.is_reading and self._must_read(person, access),
             role_key=role_key,
@@ -149,7 +145,7 @@ class PersonPages:
             review = self._one(person, verb, account, known.get(account), visit)
         return redirect(request, f"/reviews/{site.reviews.add(review).id}")
 
-    def _person(self, request: Request) -> Row:
+    def _person(self, request: Request) -> PersonRow:
         person = self._site.people.person(request.path_params["token"])
         if person is None:
             raise HTTPException(
@@ -159,7 +155,7 @@ class PersonPages:
             )
         return person
 
-    def _must_read(self, person: Row, access: Mapping[str, KnownAccess]) -> bool:
+    def _must_read(self, person: PersonRow, access: Mapping[str, KnownAccess]) -> bool:
         """Returns whether opening the page reads the person's access."""
         for name, cell in person.cells.items():
             if cell.state not in MEMBERS or not self._site.client.accounts[name].supports("access"):
@@ -171,7 +167,7 @@ class PersonPages:
                 return True
         return False
 
-    def _history(self, person: Row) -> list[LogLine]:
+    def _history(self, person: PersonRow) -> list[LogLine]:
         ledger = self._site.ledger
         if ledger is None:
             return []
@@ -185,7 +181,7 @@ class PersonPages:
         self,
         name: str,
         provider: Provider,
-        person: Row,
+        person: PersonRow,
         guest: Guest | None,
         access: KnownAccess | None,
         deferred: Mapping[str, tuple[str, ...]],
@@ -204,7 +200,7 @@ class PersonPages:
             view.deferred = deferred.get(name, ())
             return view
         cell = person.cells[name]
-        view = AccountView(name, provider, cell.state, basis_text(guest, provider.title), guest)
+        view = AccountView(name, provider, cell.state, basis_sentence(guest, provider.title), guest)
         view.failure, view.access = failure, access
         view.facts = list(_facts(guest, site.now))
         view.deferred = deferred.get(name, ())
@@ -233,7 +229,7 @@ class PersonPages:
     # ------------------------------------------------------------------ reviews
 
     def _one(
-        self, person: Row, verb: str, account: str, guest: Guest | None, visit: Visit
+        self, person: PersonRow, verb: str, account: str, guest: Guest | None, visit: Visit
     ) -> Review:
         title = self._site.title(account)
         step = Step(verb, account, _who(guest, person), person.who, "")
@@ -268,7 +264,7 @@ class PersonPages:
             raise HTTPException(400, "Choose a role first.")
         return Role(id=id, kind=kind)
 
-    def _offboard(self, person: Row, visit: Visit) -> Review:
+    def _offboard(self, person: PersonRow, visit: Visit) -> Review:
         identity = self._identity(person)
         (result,) = self._site.client.offboard(identity, dry_run=True)
         steps: list[Step] = []
@@ -281,7 +277,7 @@ class PersonPages:
                 left_out.append(ExcludedPerson(person.who, one.account, "Is not there."))
             else:
                 unknown = one.outcome is OffboardOutcome.UNKNOWN
-                why = plain(f"{one.reason}. {one.hint or ''}").strip()
+                why = without_code_marks(f"{one.reason}. {one.hint or ''}").strip()
                 tone = "unsure" if unknown else "over"
                 left_out.append(ExcludedPerson(person.who, one.account, why, tone))
         return Review(
@@ -296,7 +292,7 @@ class PersonPages:
             verb="offboard",
         )
 
-    def _identity(self, person: Row) -> Identity:
+    def _identity(self, person: PersonRow) -> Identity:
         """Returns all names of a person."""
         known = self._site.people.other_names(person)
         addresses = list(dict.fromkeys(name for account, name in known if not account))
@@ -359,7 +355,7 @@ def _actions(provider: Provider, state: str) -> tuple[tuple[str, ...], tuple[str
     errors = [provider.unsupported(verb) for verb in fitting if verb not in can]
     if state in MEMBERS and not provider.supports("assign_role"):
         errors.append(provider.unsupported("assign_role"))
-    return can, tuple(plain(f"{one.message}. {one.hint}").strip() for one in errors)
+    return can, tuple(without_code_marks(f"{one.message}. {one.hint}").strip() for one in errors)
 
 
 def _facts(guest: Guest, now: datetime) -> list[tuple[str, Any]]:
@@ -387,7 +383,7 @@ def _facts(guest: Guest, now: datetime) -> list[tuple[str, Any]]:
     return found
 
 
-def _who(guest: Guest | None, person: Row) -> str:
+def _who(guest: Guest | None, person: PersonRow) -> str:
     """Returns the value that names the person in calls about one account."""
     if guest is not None and guest.email:
         return guest.email

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from guestlist.changes import Action, Change, label, role_key
 from guestlist.console.gate import Visit, redirect, visit_of
 from guestlist.console.site import Site, page_number
-from guestlist.console.words import ACTIONS, Failure, count, failure_of
+from guestlist.console.words import ACTIONS, FailureText, count, failure_text
 from guestlist.console.work import CarryOut, ReadingWork, RunWork
 from guestlist.ledger import orders, runs
 from guestlist.ledger.lock import is_at_work
@@ -33,7 +33,7 @@ from guestlist.runs.stop import Stop
 ROWS = 200
 
 
-class Options(TypedDict):
+class PlanOptions(TypedDict):
     """The options of a plan, as `guestlist.plan` has them."""
 
     prune: bool
@@ -50,7 +50,7 @@ OPTIONS = {
 
 
 @dataclass(frozen=True)
-class ChangeRow:
+class ShownChange:
     """One change, as the page shows it."""
 
     account: str
@@ -70,10 +70,10 @@ class ShownPlan:
         work: the run that makes the changes; None before that.
     """
 
-    options: Options
+    options: PlanOptions
     actor: str
     summary: Summary
-    errors: list[Failure]
+    errors: list[FailureText]
     digest: str
     made_at: datetime
     rows: sqlite3.Connection = field(repr=False)
@@ -95,7 +95,7 @@ class ShownPlan:
             query = f"SELECT count(*) FROM changes {where}"  # noqa: S608 - placeholders only
             return int(self.rows.execute(query, values).fetchone()[0])
 
-    def page(self, account: str, action: str, number: int) -> list[ChangeRow]:
+    def page(self, account: str, action: str, number: int) -> list[ShownChange]:
         """Returns one page of the changes that match; removals are last."""
         where, values = _where(account, action)
         query = (
@@ -104,7 +104,7 @@ class ShownPlan:
         )
         with self.lock:
             found = self.rows.execute(query, (*values, ROWS, (number - 1) * ROWS)).fetchall()
-        return [ChangeRow(row[0], Action(row[1]), *row[2:]) for row in found]
+        return [ShownChange(row[0], Action(row[1]), *row[2:]) for row in found]
 
 
 def _where(account: str, action: str) -> tuple[str, list[str]]:
@@ -136,7 +136,11 @@ class PlanPages:
         self._making: ReadingWork | None = None
         self._plan: ShownPlan | None = None
         self._run: RunWork | None = None
-        self._options: Options = {"prune": False, "invite_declined": False, "retry_unknown": False}
+        self._options: PlanOptions = {
+            "prune": False,
+            "invite_declined": False,
+            "retry_unknown": False,
+        }
 
     def show(self, request: Request) -> Response:
         """Shows the plan that was made last."""
@@ -317,7 +321,7 @@ class PlanPages:
         return self._run
 
     def _maker(
-        self, options: Options, actor: str
+        self, options: PlanOptions, actor: str
     ) -> Callable[[Callable[[RunEvent], None], Stop], None]:
         site = self._site
 
@@ -334,7 +338,7 @@ class PlanPages:
                     options,
                     actor,
                     made.summary,
-                    [failure_of(error) for error in made.errors.values()],
+                    [failure_text(error) for error in made.errors.values()],
                     digest,
                     made.summary.made_at,
                     rows,
@@ -355,7 +359,7 @@ class PlanPages:
         return Unfinished(run, left, is_at_work(ledger.store)) if left else None
 
 
-def _options(visit: Visit) -> Options:
+def _options(visit: Visit) -> PlanOptions:
     return {
         "prune": bool(visit.value("prune")),
         "invite_declined": bool(visit.value("invite_declined")),

@@ -140,7 +140,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class PersonRow:
     """One person with the cells of all accounts.
 
     Attributes:
@@ -181,7 +181,7 @@ class OpenRow:
     guest: Guest
 
 
-class People:
+class PeopleIndex:
     """The people of all accounts.
 
     Args:
@@ -478,7 +478,7 @@ class People:
         where, values = _where(chosen)
         return self._number(f"SELECT count(*) FROM people p {where}", values)  # noqa: S608
 
-    def page(self, chosen: Filter, page: int, rows: int = PAGE_ROWS) -> list[Row]:
+    def page(self, chosen: Filter, page: int, rows: int = PAGE_ROWS) -> list[PersonRow]:
         """Returns one page of the people who match.
 
         Args:
@@ -494,7 +494,7 @@ class People:
             found = self._db.execute(query, (*values, rows, (page - 1) * rows)).fetchall()
             return self._with_cells(found)
 
-    def person(self, token: str) -> Row | None:
+    def person(self, token: str) -> PersonRow | None:
         """Returns the person with this token, or None."""
         with self._lock:
             self._expire()
@@ -518,7 +518,7 @@ class People:
             ).fetchone()
         return str(found[0]) if found else ""
 
-    def guests(self, person: Row) -> dict[str, Guest]:
+    def guests(self, person: PersonRow) -> dict[str, Guest]:
         """Returns the person's record in each account."""
         with self._lock:
             found = self._db.execute(
@@ -526,7 +526,7 @@ class People:
             ).fetchall()
         return {account: Guest.model_validate_json(body) for account, body in found}
 
-    def access(self, person: Row) -> dict[str, KnownAccess]:
+    def access(self, person: PersonRow) -> dict[str, KnownAccess]:
         """Returns the person's effective access to each account in which it was read."""
         with self._lock:
             found = self._db.execute(
@@ -571,7 +571,7 @@ class People:
             members = sum(self._number(query, (account, one)) for one in MEMBERS)
             return members, sum(self._number(query, (account, one)) for one in OPEN)
 
-    def other_names(self, person: Row) -> list[tuple[str, str]]:
+    def other_names(self, person: PersonRow) -> list[tuple[str, str]]:
         """Returns the names by which a person is known, each with the account of a login; the
         account is empty for an address."""
         with self._lock:
@@ -606,7 +606,7 @@ class People:
                 self._numbers[key] = int(self._db.execute(query, values).fetchone()[0])
             return self._numbers[key]
 
-    def _with_cells(self, found: Sequence[tuple[Any, ...]]) -> list[Row]:
+    def _with_cells(self, found: Sequence[tuple[Any, ...]]) -> list[PersonRow]:
         marks = ",".join("?" * len(found))
         cells: dict[object, dict[str, Cell]] = defaultdict(dict)
         with closing(
@@ -620,7 +620,7 @@ class People:
                 listed = tuple(roles.split("\n")) if roles else ()
                 cells[person][account] = Cell(account, state, _moment(due), listed)
         return [
-            Row(
+            PersonRow(
                 *(id, token, key, name, who, wanted, bool(attention)),
                 unclear=tuple(filter(None, unclear.split("\n"))),
                 cells=cells[id],

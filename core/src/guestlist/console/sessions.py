@@ -24,7 +24,7 @@ MAX_ATTEMPTS_PER_MINUTE = 10
 
 
 @dataclass
-class Session:
+class LoginSession:
     """One signed-in browser.
 
     Attributes:
@@ -51,7 +51,7 @@ class Sessions:
         self._clock = clock
         self._lock = threading.Lock()
         self._links: dict[bytes, float] = {}
-        self._sessions: dict[bytes, Session] = {}
+        self._sessions: dict[bytes, LoginSession] = {}
         self._failures: deque[float] = deque(maxlen=MAX_ATTEMPTS_PER_MINUTE)
 
     def new_link_token(self) -> str:
@@ -77,10 +77,10 @@ class Sessions:
                 failures.append(now)
                 return None
             id = token_urlsafe(32)
-            self._sessions[_digest(id)] = Session(self._actor, token_bytes(32), now, now)
+            self._sessions[_digest(id)] = LoginSession(self._actor, token_bytes(32), now, now)
             return id
 
-    def find(self, id: str, *, prolong: bool = True) -> Session | None:
+    def find(self, id: str, *, prolong: bool = True) -> LoginSession | None:
         """Returns the session with this id. None if the id is unknown or the session has ended.
 
         Args:

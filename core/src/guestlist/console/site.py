@@ -19,7 +19,7 @@ from guestlist import humanize
 from guestlist.client import Guestlist
 from guestlist.console import words
 from guestlist.console.gate import Visit, visit_of
-from guestlist.console.people import People
+from guestlist.console.people import PeopleIndex
 from guestlist.console.sessions import Sessions
 from guestlist.console.words import LAST_DAY
 from guestlist.console.work import BackgroundWork, RecentItems, Resends, Review
@@ -65,7 +65,7 @@ class Site:
         self.read_only = read_only
         self.mailbox = mailbox
         self.sessions = sessions
-        self.people = People(client, roster)
+        self.people = PeopleIndex(client, roster)
         self.reviews: RecentItems[Review] = RecentItems()
         self.works: RecentItems[BackgroundWork] = RecentItems()
         self.resends = Resends(ledger)
@@ -162,6 +162,8 @@ def _templates() -> jinja2.Environment:
         "people": lambda number: words.count(number, "person", "people"),
         "count": words.count,
         "names": words.names,
+        "request": words.request_sentence,
+        "outcome": words.line_outcome,
     }
     templates.filters.update(filters)
     return templates

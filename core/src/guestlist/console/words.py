@@ -54,7 +54,6 @@ LOOKS = {
 """Looks by state. `no_access` and `suspended` are members; `unclear` and
 `unread` are no states of a person."""
 
-NO_FILTERS = ("gone", "unclear", "unread")
 FILTERS = {
     "attention": "Needs attention",
     **{
@@ -100,12 +99,12 @@ def state_of(guest: Guest) -> str:
     return _STATES[guest.state]
 
 
-def plain(text: str) -> str:
+def without_code_marks(text: str) -> str:
     """Returns a text of the library without its marks for code."""
     return re.sub(r"`([^`]*)`", r"“\1”", text)
 
 
-def basis_text(guest: Guest, title: str) -> str:
+def basis_sentence(guest: Guest, title: str) -> str:
     """Returns how a person's state is known, as a sentence."""
     if guest.state is State.ACCEPTED and guest.unidentified and guest.member is None:
         return f"{title} says that the person is a member, but not which of the members."
@@ -203,7 +202,7 @@ def offboarded_text(done: AccountOffboarding) -> str:
     return " ".join([f"{text[:1].upper()}{text[1:]}.", *done.warnings])
 
 
-class Failure(NamedTuple):
+class FailureText(NamedTuple):
     """A failure as the pages show it."""
 
     what: str
@@ -211,17 +210,17 @@ class Failure(NamedTuple):
     hint: str
 
 
-def failure_of(error: GuestlistError) -> Failure:
+def failure_text(error: GuestlistError) -> FailureText:
     """Returns the failure for an error: what failed, whether it took effect, and what to do."""
     happened = {
         True: "It took effect nevertheless.",
         False: "Nothing was changed.",
         None: "It may have taken effect. The next try looks before it sends anything.",
     }[error.happened]
-    return Failure(error.headline, happened, plain(error.hint))
+    return FailureText(error.headline, happened, without_code_marks(error.hint))
 
 
-def describe(line: LogLine) -> str:
+def request_sentence(line: LogLine) -> str:
     """Describes the request of a line of the log in a sentence that does not name the person."""
     roles = names([*line.roles, *(f"{role} (after acceptance)" for role in line.deferred)])
     look = ACTIONS[line.action]
@@ -229,7 +228,7 @@ def describe(line: LogLine) -> str:
     return f"{look.word}{with_ if roles else ''}{roles}"
 
 
-def outcome(line: LogLine) -> tuple[str, str, str]:
+def line_outcome(line: LogLine) -> tuple[str, str, str]:
     """Returns the outcome of a line of the log: a word, a shape and a tone."""
     words = (line.outcome or "").replace("_", " ")
     match line.state:

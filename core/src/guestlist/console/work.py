@@ -21,8 +21,14 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from guestlist.address import is_email
 from guestlist.client import Guestlist
-from guestlist.console.people import People
-from guestlist.console.words import Failure, done_text, failure_of, offboarded_text, plain
+from guestlist.console.people import PeopleIndex
+from guestlist.console.words import (
+    FailureText,
+    done_text,
+    failure_text,
+    offboarded_text,
+    without_code_marks,
+)
 from guestlist.errors import GuestlistError
 from guestlist.exchange.clock import Stopped
 from guestlist.ledger.log import LineState
@@ -77,7 +83,7 @@ class Step:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     progress: StepState = StepState.WAITING
     result: str = ""
-    failure: Failure | None = None
+    failure: FailureText | None = None
 
 
 @dataclass(frozen=True)
@@ -209,7 +215,7 @@ class BackgroundWork:
         self.ended: datetime | None = None
         self.version = 0
         self.stopping = False
-        self.failure: Failure | None = None
+        self.failure: FailureText | None = None
         self._now = now
         self._thread: threading.Thread | None = None
 
@@ -241,7 +247,7 @@ class BackgroundWork:
         try:
             self.run()
         except GuestlistError as error:
-            self.failure = failure_of(error)
+            self.failure = failure_text(error)
         except Stopped:
             pass  # the console ends, and the work was waiting
         except Exception as error:
@@ -268,7 +274,7 @@ class Calls(BackgroundWork):
     kind = "calls"
 
     def __init__(
-        self, review: Review, client: Guestlist, people: People, resends: Resends, actor: str
+        self, review: Review, client: Guestlist, people: PeopleIndex, resends: Resends, actor: str
     ) -> None:
         super().__init__(review.title.rstrip("?"), actor, client.clock.now)
         self.review = review
@@ -330,7 +336,7 @@ class Calls(BackgroundWork):
             else:
                 self._call(step)
         except GuestlistError as error:
-            step.failure, step.progress = failure_of(error), StepState.FAILED
+            step.failure, step.progress = failure_text(error), StepState.FAILED
         except Stopped:  # The console is shutting down while the call waited.
             step.progress = StepState.STOPPED
         except Exception as error:
@@ -351,7 +357,9 @@ class Calls(BackgroundWork):
         if done.outcome in (OffboardOutcome.REMAINS, OffboardOutcome.UNKNOWN):
             unknown = done.outcome is OffboardOutcome.UNKNOWN
             remains = "Whether access remains is not known." if unknown else "Access remains."
-            step.failure = Failure(done.reason or "", remains, plain(done.hint or ""))
+            step.failure = FailureText(
+                done.reason or "", remains, without_code_marks(done.hint or "")
+            )
             step.progress = StepState.FAILED
             return
         step.result, step.progress = offboarded_text(done), StepState.DONE
@@ -387,7 +395,7 @@ class RunWork(BackgroundWork):
         self.tallies: Mapping[str, Tally] = {}
         self.phase = "Starting"
         self.outcome = ""
-        self.problems: list[Failure] = []
+        self.problems: list[FailureText] = []
         self.left = 0
         self.signal = Stop()
         self._carry_out = carry_out
@@ -412,7 +420,7 @@ class RunWork(BackgroundWork):
             case progress.RunProgress() | progress.RunEnded():
                 self.run_number, self.tallies = event.run, event.tallies
             case progress.RunProblem():
-                self.problems.append(failure_of(event.error))
+                self.problems.append(failure_text(event.error))
             case progress.CheckingAcceptance():
                 self.phase = "Looking who has accepted"
             case _:
@@ -496,9 +504,9 @@ class RecentItems(Generic[N]):
             return iter(list(self._items.values())[::-1])
 
 
-def unexpected_failure(error: Exception) -> Failure:
+def unexpected_failure(error: Exception) -> FailureText:
     """Returns the failure for an error that is not guestlist's. Its text may contain secrets."""
-    return Failure(
+    return FailureText(
         f"guestlist itself failed ({type(error).__name__})",
         "It may have taken effect: look at the log before you repeat it.",
         "Report it to the person who runs this console.",
@@ -507,7 +515,7 @@ def unexpected_failure(error: Exception) -> Failure:
 
 def read_person(
     client: Guestlist, account: str, who: str
-) -> tuple[Guest | None, Access | None, Failure | None]:
+) -> tuple[Guest | None, Access | None, FailureText | None]:
     """Reads a person's state in one account and, if they are a member, their effective access."""
     try:
         guest = client.status(who, account=account)
@@ -516,5 +524,5 @@ def read_person(
         if guest.member is not None and provider.supports("access"):
             access = client.access(who, account=account)
     except GuestlistError as error:
-        return None, None, failure_of(error)
+        return None, None, failure_text(error)
     return guest, access, None

@@ -117,7 +117,7 @@ def _find(world: World, id: str) -> Email:
     return mail
 
 
-class Api:
+class ControlApi:
     """The endpoints under `/api` for one world."""
 
     def __init__(self, world: World) -> None:

@@ -42,7 +42,15 @@ from starlette.responses import (
 from starlette.routing import Mount, Route
 
 from guestlist import humanize
-from guestlist.sandbox.api import ACTIONS, Api, advance, click, email_in_path, hidden, hidden_text
+from guestlist.sandbox.api import (
+    ACTIONS,
+    ControlApi,
+    advance,
+    click,
+    email_in_path,
+    hidden,
+    hidden_text,
+)
 from guestlist.sandbox.asgi import LOOPBACK_NAMES, Guard
 from guestlist.sandbox.service import Email, SandboxRefusal
 from guestlist.sandbox.world import Hosted, World
@@ -93,10 +101,10 @@ class Flash:
 
 def mailbox(world: World, *, hosts: Container[str] | None = LOOPBACK_NAMES) -> Starlette:
     """Returns the mailbox of a world as an ASGI application; `hosts` as in `Guard`."""
-    pages = Pages(world)
+    pages = MailboxPages(world)
     return Starlette(
         routes=[
-            Mount("/api", routes=Api(world).routes()),
+            Mount("/api", routes=ControlApi(world).routes()),
             Route("/", pages.index),
             Route("/emails/{id}", pages.email),
             *(Route(f"/emails/{{id}}/{action}", pages.act, methods=["POST"]) for action in ACTIONS),
@@ -104,7 +112,7 @@ def mailbox(world: World, *, hosts: Container[str] | None = LOOPBACK_NAMES) -> S
             Route("/reset", pages.reset, methods=["POST"]),
             *(Route(f"/{name}", file) for name, file in pages.files.items()),
         ],
-        middleware=[Middleware(Guard, hosts=hosts, refuse=refusal_response)],
+        middleware=[Middleware(Guard, hosts=hosts, refuse=forbidden_response)],
         exception_handlers={HTTPException: pages.on_error, Exception: pages.on_error},
     )
 
@@ -114,14 +122,14 @@ def is_api_request(request: Request) -> bool:
     return f"{request.scope['path']}/".startswith("/api/")
 
 
-def refusal_response(request: Request, text: str) -> Response:
+def forbidden_response(request: Request, text: str) -> Response:
     """Returns the answer to a refused request. It contains no data of the mailbox."""
     if is_api_request(request):
         return JSONResponse({"error": text}, 403)
     return PlainTextResponse(text, 403)
 
 
-class Pages:
+class MailboxPages:
     """The web pages."""
 
     def __init__(self, world: World) -> None:

@@ -13,14 +13,14 @@ failure names the rule, what was expected, what came, and where to look.
 from pytest_guestlist.conformance.backend import Backend, SandboxBackend, Skipped
 from pytest_guestlist.conformance.documented import Example
 from pytest_guestlist.conformance.suite import ProviderSuite, VariantSuite
-from pytest_guestlist.conformance.walkthrough import Runner
+from pytest_guestlist.conformance.walkthrough import WalkthroughRunner
 
 __all__ = [
     "Backend",
     "Example",
     "ProviderSuite",
-    "Runner",
     "SandboxBackend",
     "Skipped",
     "VariantSuite",
+    "WalkthroughRunner",
 ]

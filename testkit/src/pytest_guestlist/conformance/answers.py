@@ -19,7 +19,7 @@ from guestlist.exchange.step import Failure
 from guestlist.models import Invitation, Member, Role, State
 from guestlist.provider import Effect, Page
 from pytest_guestlist.conformance import mutations
-from pytest_guestlist.conformance.base import Rules, one_of_each_effect, samples_of
+from pytest_guestlist.conformance.base import ProviderRules, one_of_each_effect, samples_of
 from pytest_guestlist.conformance.finding import location_of, report_finding
 from pytest_guestlist.conformance.walkthrough import Replay, Sample, Walkthrough
 from pytest_guestlist.conformance.wires import UnrecordedRequest
@@ -47,7 +47,7 @@ UNKNOWN_WORD = "zugzwang"
 """A word that no service has for anything."""
 
 
-class Answers(Rules):
+class AnswerRules(ProviderRules):
     """Answers that are not JSON, truncated, of another shape, or with unknown words."""
 
     def test_unreadable_answer(self, walkthrough: Walkthrough, operation: str) -> None:
@@ -62,7 +62,7 @@ class Answers(Rules):
             for nth in range(len(sample.played)):
                 for what, content in mutations.UNREADABLE_BODIES.items():
                     _expect_same_or_malformed(
-                        sample, sample.replay(nth, mutations.with_body(content)), nth, what
+                        sample, sample.replay(nth, mutations.replace_body(content)), nth, what
                     )
 
     def test_another_shape(self, walkthrough: Walkthrough, operation: str) -> None:
@@ -75,7 +75,7 @@ class Answers(Rules):
         for sample in samples_of(walkthrough, operation):
             for nth in range(len(sample.played)):
                 for what, shape in mutations.WRONG_SHAPES.items():
-                    mutation = mutations.with_body(json.dumps(shape).encode())
+                    mutation = mutations.replace_body(json.dumps(shape).encode())
                     _expect_same_or_malformed(sample, sample.replay(nth, mutation), nth, what)
 
     def test_answer_that_is_too_large(self, walkthrough: Walkthrough) -> None:
@@ -123,7 +123,7 @@ class Answers(Rules):
         `ValueError`, or makes something up for a field that must be there.
         """
         for sample, nth, path in _fields(walkthrough, operation):
-            mutation = mutations.change_json(partial(mutations.without, path=path))
+            mutation = mutations.change_json(partial(mutations.without_value, path=path))
             _expect_sane(sample, sample.replay(nth, mutation), nth, f"{_named(path)} is missing")
 
     def test_fields_that_are_new(self, walkthrough: Walkthrough, operation: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from guestlist.exchange.step import Outgoing
 from guestlist.provider import Response
 from guestlist.sandbox.service import Service
-from pytest_guestlist.calling import call
+from pytest_guestlist.calling import call_service
 
 
 class ApplicationWire:
@@ -16,7 +16,7 @@ class ApplicationWire:
 
     def send(self, outgoing: Outgoing) -> Response:
         """Returns the answer of the service."""
-        return call(self._service, outgoing)
+        return call_service(self._service, outgoing)
 
     def close(self) -> None:
         """Does nothing, because nothing was opened."""

@@ -22,9 +22,9 @@ from pytest_guestlist.conformance.finding import errors_as_findings, note_exchan
 from pytest_guestlist.conformance.harness import Harness
 from pytest_guestlist.conformance.walkthrough import (
     FailedWalkthrough,
-    Runner,
     Sample,
     Walkthrough,
+    WalkthroughRunner,
     run_walkthrough,
 )
 
@@ -59,7 +59,7 @@ _choices: dict[type, dict[str, Sequence[Any]]] = {}
 """The parameters of tests, by their class."""
 
 
-class Rules:
+class ProviderRules:
     """One provider under test.
 
     Attributes:
@@ -213,7 +213,7 @@ class Rules:
         return _walkthrough_result
 
     @classmethod
-    def extra_operations(cls, runner: Runner, member: Member) -> None:
+    def extra_operations(cls, runner: WalkthroughRunner, member: Member) -> None:
         """Runs operations that are not part of the contract, during the walkthrough. Override it if
         the provider has such operations:
 

@@ -13,7 +13,7 @@ from guestlist.exchange.drive import AsyncDriver, Driver
 from guestlist.exchange.step import Outgoing
 from guestlist.models import Access, Guest, InviteResult, RemoveResult, RevokeResult, RoleResult
 from guestlist.provider import Provider, Request, Token
-from pytest_guestlist.conformance.wires import AsyncWire
+from pytest_guestlist.conformance.wires import AsyncWireAdapter
 
 ACCOUNT = "suite"
 """The name of the account in every test."""
@@ -113,6 +113,6 @@ class WiredAsyncGuestlist(AsyncGuestlist):
     """An async client that sends through a wire of the suite."""
 
     def _start(self, http_client: Any, transport: Any) -> Callable[[str], None]:
-        self._wire = AsyncWire(transport)  # type: ignore[assignment]
+        self._wire = AsyncWireAdapter(transport)  # type: ignore[assignment]
         self._driver = AsyncDriver(self._wire, self._clock)
         return _nothing

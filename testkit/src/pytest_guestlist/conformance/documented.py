@@ -21,7 +21,7 @@ from guestlist.provider import Page, Provider, Request, Response
 from pytest_guestlist.accounts import stand_in
 from pytest_guestlist.clock import VirtualClock
 from pytest_guestlist.conformance.backend import START
-from pytest_guestlist.conformance.base import Rules
+from pytest_guestlist.conformance.base import ProviderRules
 from pytest_guestlist.conformance.clients import PATIENT, keep_token, spy_on
 from pytest_guestlist.conformance.finding import location_of, report_finding
 from pytest_guestlist.conformance.wires import ScriptedWire
@@ -104,7 +104,7 @@ def invented_arguments(kind: type[Provider], operation: str) -> tuple[Any, ...]:
     return known.get(operation, ())
 
 
-class Documented(Rules):
+class DocumentedRules(ProviderRules):
     """The answers in the documentation.
 
     Attributes:

@@ -22,14 +22,14 @@ from guestlist.plugins import GROUP, installed
 from guestlist.provider import Effect, Flow, Limit, Provider
 from guestlist.provider.settings import environment_variable, is_secret
 from pytest_guestlist.checking import CONTRACT, facts, sketches
-from pytest_guestlist.conformance.base import VERBS, Rules
+from pytest_guestlist.conformance.base import VERBS, ProviderRules
 from pytest_guestlist.conformance.documented import invented_arguments
 from pytest_guestlist.conformance.finding import location_of, report_finding
 from pytest_guestlist.conformance.harness import Harness
 from pytest_guestlist.conformance.wires import ReadOnlyWire
 
 
-class Identity(Rules):
+class IdentityRules(ProviderRules):
     """Rules about the name, the facts, the settings, and missing operations.
 
     Attributes:

@@ -17,7 +17,7 @@ from guestlist.models import (
     State,
 )
 from guestlist.provider import NEVER, Effect
-from pytest_guestlist.conformance.base import Rules
+from pytest_guestlist.conformance.base import ProviderRules
 from pytest_guestlist.conformance.harness import HOUR, MINUTE, Harness
 from pytest_guestlist.conformance.wires import FirstChangeOnly
 
@@ -31,7 +31,7 @@ TEXTS = (
 """Texts of several forms, because an option may require one of them."""
 
 
-class Inviting(Rules):
+class InvitingRules(ProviderRules):
     """Rules about `invite`.
 
     Attributes:

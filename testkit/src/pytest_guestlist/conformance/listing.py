@@ -21,7 +21,7 @@ from guestlist.models import State
 from guestlist.provider import Page, Provider, Response
 from pytest_guestlist.conformance import mutations
 from pytest_guestlist.conformance.backend import Skipped
-from pytest_guestlist.conformance.base import Rules, samples_of, samples_with_requests
+from pytest_guestlist.conformance.base import ProviderRules, samples_of, samples_with_requests
 from pytest_guestlist.conformance.finding import location_of, report_finding
 from pytest_guestlist.conformance.harness import Harness
 from pytest_guestlist.conformance.walkthrough import LISTS, Sample, Walkthrough
@@ -44,7 +44,7 @@ SIZES = (1, 2, 3, 4, 7)
 PEOPLE = ("ada", "bob", "cleo", "dan", "eve")
 
 
-class Listing(Rules):
+class ListingRules(ProviderRules):
     """Rules about `invitations`, `members`, `roles`, and operations that read pages themselves.
 
     Attributes:
@@ -288,7 +288,7 @@ class Listing(Rules):
                 records = mutations.value_at(mutations.json_of(answer), path)
                 more = [mutations.as_another_person(records[0], 7), *records]
                 grown = mutations.with_records(mutations.json_of(answer), path, more)
-                replay = sample.replay(nth, mutations.with_body(json.dumps(grown).encode()))
+                replay = sample.replay(nth, mutations.replace_body(json.dumps(grown).encode()))
                 if replay.error is None and replay.value != sample.value:
                     _incomplete(sample.provider, sample.name, sample.value, replay.summary)
 

@@ -13,11 +13,11 @@ from guestlist.models import (
     Role,
     State,
 )
-from pytest_guestlist.conformance.base import Rules
+from pytest_guestlist.conformance.base import ProviderRules
 from pytest_guestlist.conformance.harness import Harness
 
 
-class Membership(Rules):
+class MembershipRules(ProviderRules):
     """Rules about `members`, `remove`, `assign_role`, `unassign_role` and `access`.
 
     Attributes:

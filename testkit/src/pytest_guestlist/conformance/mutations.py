@@ -61,7 +61,7 @@ def respond_with(status: int, body: Any, headers: dict[str, str] | None = None) 
     return lambda _answer: Response(status, all_headers, content)
 
 
-def with_body(content: bytes) -> Mutation:
+def replace_body(content: bytes) -> Mutation:
     """Returns a mutation that replaces the body and keeps the status."""
     return lambda answer: replace(answer, content=content)
 
@@ -127,7 +127,7 @@ def with_value(value: Any, path: Path, new: Any) -> Any:
     return value
 
 
-def without(value: Any, path: Path) -> Any:
+def without_value(value: Any, path: Path) -> Any:
     """Returns the document without the value at a path."""
     *before, last = path
     inner = value

@@ -6,12 +6,12 @@ import asyncio
 from typing import Any
 
 from guestlist.errors import GuestlistError
-from pytest_guestlist.conformance.base import Rules
+from pytest_guestlist.conformance.base import ProviderRules
 from pytest_guestlist.conformance.finding import location_of, report_finding
 from pytest_guestlist.conformance.harness import Harness
 
 
-class Parity(Rules):
+class ParityRules(ProviderRules):
     """Rules that compare `Guestlist` with `AsyncGuestlist`."""
 
     def test_sync_and_async_give_equal_answers(self, harness: Harness) -> None:

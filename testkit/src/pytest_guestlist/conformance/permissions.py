@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from guestlist import errors
-from pytest_guestlist.conformance.base import Rules
+from pytest_guestlist.conformance.base import ProviderRules
 from pytest_guestlist.conformance.harness import Harness
 
 REFUSING = (errors.ServiceRefusal,)
 """The refusals of a key without permission. Some services answer that the record does not exist."""
 
 
-class Permissions(Rules):
+class PermissionRules(ProviderRules):
     """Wrong credentials, and credentials that may only read."""
 
     def test_wrong_credentials(self, harness: Harness) -> None:

@@ -13,7 +13,11 @@ from guestlist.exchange.account import Budget
 from guestlist.exchange.step import Failure
 from guestlist.provider import Effect, Response
 from pytest_guestlist.conformance import mutations
-from pytest_guestlist.conformance.base import Rules, one_of_each_effect, samples_with_requests
+from pytest_guestlist.conformance.base import (
+    ProviderRules,
+    one_of_each_effect,
+    samples_with_requests,
+)
 from pytest_guestlist.conformance.clients import PATIENT
 from pytest_guestlist.conformance.finding import location_of, report_finding
 from pytest_guestlist.conformance.harness import Harness
@@ -54,7 +58,7 @@ BODIES = (
 ONCE = Budget(total=3600.0, attempts=1)
 
 
-class Refusals(Rules):
+class RefusalRules(ProviderRules):
     """Rules about 401, 403, 404, 409, 422, 429, 5xx and missing answers."""
 
     def test_refusal(self, walkthrough: Walkthrough, operation: str) -> None:

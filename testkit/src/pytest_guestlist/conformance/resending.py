@@ -13,11 +13,11 @@ from guestlist.models import (
     Outcome,
     State,
 )
-from pytest_guestlist.conformance.base import Rules
+from pytest_guestlist.conformance.base import ProviderRules
 from pytest_guestlist.conformance.harness import HOUR, MINUTE, Harness
 
 
-class Resending(Rules):
+class ResendingRules(ProviderRules):
     """Rules about `resend`."""
 
     def test_resend_sends_another_mail(self, harness: Harness) -> None:

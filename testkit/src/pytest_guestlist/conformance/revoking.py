@@ -9,12 +9,12 @@ import pytest
 from guestlist import errors
 from guestlist.errors import GuestlistError
 from guestlist.models import Invitation, Outcome, RevokeOutcome, State
-from pytest_guestlist.conformance.base import Rules
+from pytest_guestlist.conformance.base import ProviderRules
 from pytest_guestlist.conformance.harness import Harness
 from pytest_guestlist.conformance.wires import LosingWire
 
 
-class Revoking(Rules):
+class RevokingRules(ProviderRules):
     """Rules about `revoke`."""
 
     def test_revoke_withdraws(self, harness: Harness) -> None:

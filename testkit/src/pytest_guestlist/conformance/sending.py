@@ -21,7 +21,7 @@ from guestlist.models import Invitation, Member, Role
 from guestlist.provider import Effect, Page, Request, Response
 from pytest_guestlist.checking import READING
 from pytest_guestlist.conformance import mutations
-from pytest_guestlist.conformance.base import Rules, one_of_each_effect, samples_of
+from pytest_guestlist.conformance.base import ProviderRules, one_of_each_effect, samples_of
 from pytest_guestlist.conformance.finding import location_of, report_finding
 from pytest_guestlist.conformance.harness import Harness
 from pytest_guestlist.conformance.walkthrough import Sample, Walkthrough, run_walkthrough
@@ -52,7 +52,7 @@ LONG_ENOUGH = 16
 """Characters that a secret has at least; shorter values of such fields are names."""
 
 
-class Sending(Rules):
+class SendingRules(ProviderRules):
     """What a provider sends: effects, identifiers, origin, secrets."""
 
     def test_every_request_is_yielded(self, walkthrough: Walkthrough) -> None:

@@ -19,11 +19,11 @@ from guestlist.models import (
     Role,
     State,
 )
-from pytest_guestlist.conformance.base import Rules
+from pytest_guestlist.conformance.base import ProviderRules
 from pytest_guestlist.conformance.harness import HOUR, Harness
 
 
-class Several(Rules):
+class SeveralPeopleRules(ProviderRules):
     """Members with two roles, members with an invitation, and people with two invitations."""
 
     # ------------------------------------------------------------------ several roles

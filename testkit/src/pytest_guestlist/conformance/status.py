@@ -15,11 +15,11 @@ from guestlist.models import (
     Outcome,
     State,
 )
-from pytest_guestlist.conformance.base import Rules
+from pytest_guestlist.conformance.base import ProviderRules
 from pytest_guestlist.conformance.harness import MINUTE, Harness
 
 
-class StatusRules(Rules):
+class StatusRules(ProviderRules):
     """Rules about `status`: every state, and its basis."""
 
     def test_nobody(self, harness: Harness) -> None:

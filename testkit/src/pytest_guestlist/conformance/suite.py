@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from pytest_guestlist.conformance.answers import Answers
-from pytest_guestlist.conformance.documented import Documented
-from pytest_guestlist.conformance.identity import Identity
-from pytest_guestlist.conformance.inviting import Inviting
-from pytest_guestlist.conformance.listing import Listing
-from pytest_guestlist.conformance.membership import Membership
-from pytest_guestlist.conformance.parity import Parity
-from pytest_guestlist.conformance.permissions import Permissions
-from pytest_guestlist.conformance.refusals import Refusals
-from pytest_guestlist.conformance.resending import Resending
-from pytest_guestlist.conformance.revoking import Revoking
-from pytest_guestlist.conformance.sending import Sending
-from pytest_guestlist.conformance.several import Several
+from pytest_guestlist.conformance.answers import AnswerRules
+from pytest_guestlist.conformance.documented import DocumentedRules
+from pytest_guestlist.conformance.identity import IdentityRules
+from pytest_guestlist.conformance.inviting import InvitingRules
+from pytest_guestlist.conformance.listing import ListingRules
+from pytest_guestlist.conformance.membership import MembershipRules
+from pytest_guestlist.conformance.parity import ParityRules
+from pytest_guestlist.conformance.permissions import PermissionRules
+from pytest_guestlist.conformance.refusals import RefusalRules
+from pytest_guestlist.conformance.resending import ResendingRules
+from pytest_guestlist.conformance.revoking import RevokingRules
+from pytest_guestlist.conformance.sending import SendingRules
+from pytest_guestlist.conformance.several import SeveralPeopleRules
 from pytest_guestlist.conformance.status import StatusRules
 
 
 class VariantSuite(
-    Inviting, Resending, Revoking, StatusRules, Membership, Several, Listing, Permissions
+    InvitingRules,
+    ResendingRules,
+    RevokingRules,
+    StatusRules,
+    MembershipRules,
+    SeveralPeopleRules,
+    ListingRules,
+    PermissionRules,
 ):
     """The rules that depend on how the service behaves. If a service comes in several variants,
     such as versions or settings, test one with `ProviderSuite` and each other one with this:
@@ -30,7 +37,15 @@ class VariantSuite(
     """
 
 
-class ProviderSuite(Identity, VariantSuite, Documented, Answers, Refusals, Sending, Parity):
+class ProviderSuite(
+    IdentityRules,
+    VariantSuite,
+    DocumentedRules,
+    AnswerRules,
+    RefusalRules,
+    SendingRules,
+    ParityRules,
+):
     """Every rule that a provider has to keep. Subclass it in a test module:
 
         class TestAcme(ProviderSuite):

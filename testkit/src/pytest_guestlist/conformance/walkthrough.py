@@ -153,7 +153,7 @@ class FailedWalkthrough:
         pytest.fail(self.reason, pytrace=False)
 
 
-class Runner:
+class WalkthroughRunner:
     """Runs operations for the walkthrough, and records their requests and answers."""
 
     def __init__(self, harness: Harness) -> None:
@@ -295,13 +295,13 @@ class Runner:
         return (plain or free or [None])[-1]  # type: ignore[list-item]
 
 
-ExtraOperations = Callable[[Runner, Member], None]
+ExtraOperations = Callable[[WalkthroughRunner, Member], None]
 """A function that runs the operations outside the contract."""
 
 
 def run_walkthrough(harness: Harness, extra_operations: ExtraOperations) -> Walkthrough:
     """Runs every operation once, the ones outside the contract included."""
-    runner = Runner(harness)
+    runner = WalkthroughRunner(harness)
     with warnings.catch_warnings(record=True) as noticed:
         warnings.simplefilter("always")
         runner.run_all(extra_operations)

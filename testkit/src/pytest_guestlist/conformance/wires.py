@@ -211,7 +211,7 @@ class ReadOnlyWire:
         return answer
 
 
-class AsyncWire:
+class AsyncWireAdapter:
     """An async wire for async clients that sends through a sync one."""
 
     def __init__(self, wire: Wire) -> None:

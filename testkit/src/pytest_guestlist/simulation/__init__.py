@@ -15,6 +15,6 @@ purpose, and `model` searches the recovery's state machine exhaustively.
 """
 
 from pytest_guestlist.simulation.checker import Violation
-from pytest_guestlist.simulation.run import Run, simulate
+from pytest_guestlist.simulation.run import Simulation, simulate
 
-__all__ = ["Run", "Violation", "simulate"]
+__all__ = ["Simulation", "Violation", "simulate"]

@@ -29,7 +29,7 @@ from pytest_guestlist.simulation.driver import Caller
 from pytest_guestlist.simulation.world import Landed, Truth
 
 if TYPE_CHECKING:
-    from pytest_guestlist.simulation.run import Run
+    from pytest_guestlist.simulation.run import Simulation
 
 MARGIN = 0.001
 """Seconds of tolerance for rounding errors in sums of times."""
@@ -51,7 +51,7 @@ class Violation:
         return f"{self.rule}: {self.text}"
 
 
-def check(run: Run) -> list[Violation]:
+def check_simulation(run: Simulation) -> list[Violation]:
     """Returns all promises that were broken."""
     found = [
         Violation(rule.__name__.removeprefix("_").replace("_", " "), f"{caller}: {text}")
@@ -64,12 +64,12 @@ def check(run: Run) -> list[Violation]:
     return found
 
 
-def _ended(_run: Run, caller: Caller) -> Iterator[str]:
+def _ended(_run: Simulation, caller: Caller) -> Iterator[str]:
     if caller.ended is None:
         yield "it never ended"
 
 
-def _ended_in_time(_run: Run, caller: Caller) -> Iterator[str]:
+def _ended_in_time(_run: Simulation, caller: Caller) -> Iterator[str]:
     """A call ends within its budget plus the time-out of one request. `wait` has its own time-out
     in addition, and a list has the budget for each page."""
     budget = caller.budget
@@ -86,7 +86,7 @@ def _ended_in_time(_run: Run, caller: Caller) -> Iterator[str]:
         yield f"it took {took:.1f} s, and {limit:g} s are allowed"
 
 
-def _only_our_errors(_run: Run, caller: Caller) -> Iterator[str]:
+def _only_our_errors(_run: Simulation, caller: Caller) -> Iterator[str]:
     error = caller.error
     if error is not None and error is not caller.interruption:
         if not isinstance(error, GuestlistError):
@@ -95,7 +95,7 @@ def _only_our_errors(_run: Run, caller: Caller) -> Iterator[str]:
             yield "the error has several lines"
 
 
-def _interruptions_pass(run: Run, caller: Caller) -> Iterator[str]:
+def _interruptions_pass(run: Simulation, caller: Caller) -> Iterator[str]:
     interruption = caller.interruption
     if interruption is None:
         return
@@ -107,7 +107,7 @@ def _interruptions_pass(run: Run, caller: Caller) -> Iterator[str]:
         yield "interrupted after a request took effect, and the exception has no note about it"
 
 
-def _one_email_for_one_call(run: Run, caller: Caller) -> Iterator[str]:
+def _one_email_for_one_call(run: Simulation, caller: Caller) -> Iterator[str]:
     """A call sends one email. An email does not count if another call withdrew its invitation, or
     the invitee declined it, before the next email, and the service forgot it: the client cannot
     distinguish this from an invitation that was never made."""
@@ -120,7 +120,7 @@ def _one_email_for_one_call(run: Run, caller: Caller) -> Iterator[str]:
         yield f"{len(emails)} emails"
 
 
-def _undone_unseen(run: Run, caller: Caller, id: str, since: float, until: float) -> bool:
+def _undone_unseen(run: Simulation, caller: Caller, id: str, since: float, until: float) -> bool:
     """Returns whether another call or the invitee ended the invitation that a call had made,
     without an answer that showed it; or with one, if a wrong clock made an older invitation look
     open."""
@@ -145,7 +145,7 @@ def _was_shown(caller: Caller, id: str, since: float, until: float) -> bool:
     )
 
 
-def _emails_as_reported(run: Run, caller: Caller) -> Iterator[str]:
+def _emails_as_reported(run: Simulation, caller: Caller) -> Iterator[str]:
     """If another call has invited the person meanwhile, a service that changes an open invitation
     instead of refusing a second one sends one email, which both calls report."""
     if isinstance(caller.value, InviteResult):
@@ -157,13 +157,13 @@ def _emails_as_reported(run: Run, caller: Caller) -> Iterator[str]:
             yield f"reported email_sent={reported}, but {emails} emails were sent"
 
 
-def _has_invited(run: Run, caller: Caller) -> bool:
+def _has_invited(run: Simulation, caller: Caller) -> bool:
     """Returns whether the last request of the call that reached the service changed the records of
     the invited person."""
     return any(email_key(caller.email) in landed.touched for landed in _mine(run, caller)[-1:])
 
 
-def _not_lost(run: Run, caller: Caller) -> Iterator[str]:
+def _not_lost(run: Simulation, caller: Caller) -> Iterator[str]:
     """If a call reports that a person is invited or a member, the service has the record, unless
     another client changed it meanwhile. A reported email was sent by some call."""
     result = caller.value
@@ -200,7 +200,7 @@ def _not_lost(run: Run, caller: Caller) -> Iterator[str]:
             yield f"reported {result.outcome}, but no email was sent"
 
 
-def _no_silent_invitation(run: Run, caller: Caller) -> Iterator[str]:
+def _no_silent_invitation(run: Simulation, caller: Caller) -> Iterator[str]:
     """If a call reports an open invitation, an email was sent for it. Judged for people whom one
     client invites, and nobody has invited before: another client without a ledger cannot know."""
     result = caller.value
@@ -222,7 +222,7 @@ def _creates(caller: Caller) -> bool:
     return any(one.request.effect is Effect.CREATE for one in caller.sent)
 
 
-def _earlier_creating(run: Run, caller: Caller) -> list[Caller]:
+def _earlier_creating(run: Simulation, caller: Caller) -> list[Caller]:
     """Returns the calls of the same client about the same person that sent a creating request and
     ended before this call did. The client remembers those that are unresolved."""
     return [
@@ -237,7 +237,7 @@ def _earlier_creating(run: Run, caller: Caller) -> list[Caller]:
     ]
 
 
-def _failed_means_failed(run: Run, caller: Caller) -> Iterator[str]:
+def _failed_means_failed(run: Simulation, caller: Caller) -> Iterator[str]:
     error = caller.error
     if isinstance(error, GuestlistError) and error is not caller.interruption:
         acted = _acted(run, caller)
@@ -250,7 +250,7 @@ def _failed_means_failed(run: Run, caller: Caller) -> Iterator[str]:
             yield f"{type(error).__name__} has happened=None, but is not OutcomeUnknown"
 
 
-def _unknown_only_if_unavoidable(run: Run, caller: Caller) -> Iterator[str]:
+def _unknown_only_if_unavoidable(run: Simulation, caller: Caller) -> Iterator[str]:
     """`OutcomeUnknown` is allowed only if a lookup cannot be conclusive, the grace period does not
     fit into the budget, the service refused the lookup, or every final lookup failed. No lookup
     shows whether an invitation was renewed that no list had shown before, or whether a person
@@ -318,7 +318,7 @@ def _revoking(caller: Caller) -> bool:
     )
 
 
-def _no_secret_shown(run: Run, caller: Caller) -> Iterator[str]:
+def _no_secret_shown(run: Simulation, caller: Caller) -> Iterator[str]:
     error = caller.error
     if isinstance(error, GuestlistError):
         notes = getattr(error, "__notes__", ())
@@ -326,7 +326,7 @@ def _no_secret_shown(run: Run, caller: Caller) -> Iterator[str]:
     yield from _leaks(run, repr(caller.value))
 
 
-def _reported_state_is_true(run: Run, caller: Caller) -> Iterator[str]:
+def _reported_state_is_true(run: Simulation, caller: Caller) -> Iterator[str]:
     """The state that `status`, `wait`, `revoke` and `remove` report was true at some time of the
     call."""
     value = caller.value
@@ -345,7 +345,7 @@ def _reported_state_is_true(run: Run, caller: Caller) -> Iterator[str]:
         yield f"reported {guest.state}, but the invitation was open"
 
 
-def _nothing_to_do_is_true(run: Run, caller: Caller) -> Iterator[str]:
+def _nothing_to_do_is_true(run: Simulation, caller: Caller) -> Iterator[str]:
     """If a call reports that there is nothing to do, that was so at some time of the call. A call
     that names a person by the login alone reports only that no invitation shows the login."""
     unchanged = getattr(caller.value, "outcome", None) in (
@@ -393,7 +393,7 @@ def _ever_closed(truths: list[Truth]) -> bool:
 REVOKING = ("cancel", "revoke")
 """Words in the path of a POST that revokes an invitation."""
 
-RULES: tuple[Callable[[Run, Caller], Iterator[str]], ...] = (
+RULES: tuple[Callable[[Simulation, Caller], Iterator[str]], ...] = (
     _ended,
     _ended_in_time,
     _only_our_errors,
@@ -410,7 +410,7 @@ RULES: tuple[Callable[[Run, Caller], Iterator[str]], ...] = (
 )
 
 
-def _one_client(run: Run) -> Iterator[str]:
+def _one_client(run: Simulation) -> Iterator[str]:
     """Calls of one client that invite the same person send one email together. Exceptions: the
     outcome of one is unresolved, its answer was unreadable, another kind of call came in between,
     or the invitee answered in between (inviting again after that sends a new email)."""
@@ -435,30 +435,30 @@ def _one_client(run: Run) -> Iterator[str]:
             yield f"{emails} emails to {email}"
 
 
-def _events(run: Run) -> Iterator[str]:
+def _events(run: Simulation) -> Iterator[str]:
     for event in run.events:
         yield from _leaks(run, f"{event} {event!r}")
 
 
-def _leaks(run: Run, text: str) -> Iterator[str]:
+def _leaks(run: Simulation, text: str) -> Iterator[str]:
     for secret in run.secrets:
         if secret[:FRAGMENT] in text:
             yield f"{secret[:FRAGMENT]}... in {text[:300]}"
 
 
-def _mine(run: Run, caller: Caller) -> list[Landed]:
+def _mine(run: Simulation, caller: Caller) -> list[Landed]:
     return [landed for landed in run.site.landed if landed.by == caller.number]
 
 
-def _emails(run: Run, caller: Caller) -> int:
+def _emails(run: Simulation, caller: Caller) -> int:
     return sum(len(landed.emails) for landed in _mine(run, caller))
 
 
-def _acted(run: Run, caller: Caller) -> bool:
+def _acted(run: Simulation, caller: Caller) -> bool:
     return any(landed.accepted and not landed.prepares for landed in _mine(run, caller))
 
 
-def _about(run: Run, caller: Caller) -> list[Landed]:
+def _about(run: Simulation, caller: Caller) -> list[Landed]:
     """Returns the requests of all clients about the address of a call that reached the service."""
     key = email_key(caller.email)
     return [
@@ -468,7 +468,7 @@ def _about(run: Run, caller: Caller) -> list[Landed]:
     ]
 
 
-def _touched_by_others(run: Run, caller: Caller, *, ever: bool = False) -> bool:
+def _touched_by_others(run: Simulation, caller: Caller, *, ever: bool = False) -> bool:
     """Returns whether another call or the invitee changed the person's records during the call;
     with `ever`, since its start."""
     until = float("inf") if ever else caller.ended or 0.0

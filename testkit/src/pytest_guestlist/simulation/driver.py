@@ -16,12 +16,12 @@ from guestlist.exchange.account import Account, Budget
 from guestlist.exchange.step import Acquire, Failure, Outgoing, Release, Send, Sleep, Steps
 from guestlist.models import Guest, InviteResult, RoleResult
 from guestlist.provider import Effect, Request, Response
-from pytest_guestlist.simulation.faults import AT_ONCE, LATE, Case, Fault, Faults
+from pytest_guestlist.simulation.faults import AT_ONCE, LATE, Case, FaultScheduler, SimulatedFault
 from pytest_guestlist.simulation.world import (
     PAGE_SIZES,
     PAGE_STARTS,
     ClientClock,
-    Site,
+    SimulatedService,
     Time,
     body_of,
 )
@@ -66,7 +66,7 @@ class Sent:
     """
 
     request: Request
-    fault: Fault | None
+    fault: SimulatedFault | None
     began: float
     ended: float | None = None
     result: Response | Failure | None = None
@@ -109,14 +109,14 @@ class Caller:
         return f"{self.client.name} #{self.number} {self.verb}({', '.join([self.email, *words])})"
 
 
-class Driver:
+class SimulatedDriver:
     """Carries out the steps of all calls of one run."""
 
     def __init__(
         self,
         time: Time,
-        site: Site,
-        faults: Faults,
+        site: SimulatedService,
+        faults: FaultScheduler,
         random: Random,
         secrets: Callable[[], list[str]],
         log: Log,

@@ -40,7 +40,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class SimulatedFault:
     """One way in which a request goes wrong.
 
     Attributes:
@@ -146,37 +146,44 @@ def _page_before(case: Case, real: Response | None) -> Response | Failure | None
 
 
 FAULTS = (
-    Fault("dns", NEVER, _failure("no connection: unknown host", sent=False)),
-    Fault("connect", NEVER, _failure("no connection: refused", sent=False)),
-    Fault("pool", NEVER, _failure("no free connection in time", sent=False), slow=True),
-    Fault("reset, unread", NEVER, _failure("the connection broke")),
-    Fault("reset, read", NEVER, _failure("the connection broke after reading")),
-    Fault("reset, acted", AT_ONCE, _failure("the connection broke")),
-    Fault("reset, acts late", LATE, _failure("the connection broke")),
-    Fault("reset in answer", AT_ONCE, _with_status("the connection broke (during the answer)")),
-    Fault("time-out", NEVER, _failure("no answer in time"), slow=True),
-    Fault("time-out, acted", AT_ONCE, _failure("no answer in time"), slow=True),
-    Fault("time-out, acts late", LATE, _failure("no answer in time"), slow=True),
-    Fault("slow drip", AT_ONCE, _with_status("the answer came too slowly"), total=True),
-    Fault("429 seconds", NEVER, _limited("retry-after")),
-    Fault("429 date", NEVER, _limited("date")),
-    Fault("429 x-retry-after", NEVER, _limited("x-retry-after")),
-    Fault("429 bare", NEVER, _limited()),
-    *(Fault(f"{status}", NEVER, _status(status)) for status in (408, 500, 502, 503, 504)),
-    *(Fault(f"{status}, acted", AT_ONCE, _status(status)) for status in (500, 502, 503, 504)),
-    *(Fault(f"{status}, acts late", LATE, _status(status)) for status in (502, 503, 504)),
-    Fault("2xx empty", AT_ONCE, _body(lambda _case, _content: b"")),
-    Fault("2xx truncated", AT_ONCE, _body(_cut)),
-    Fault("2xx not JSON", AT_ONCE, _body(lambda _case, _content: b"<html>welcome</html>")),
-    Fault("2xx wrong shape", AT_ONCE, _in_wrong_shape),
-    Fault("2xx huge", AT_ONCE, _with_status("the answer is larger than the limit", malformed=True)),
-    Fault("2xx, error inside", AT_ONCE, _error_inside),
-    Fault("401", NEVER, _status(401)),
-    Fault("403", NEVER, _status(403)),
-    Fault("redirect", NEVER, _status(307)),
-    Fault("secret in 400", NEVER, _echo(400)),
-    Fault("secret in 500", NEVER, _echo(500)),
-    Fault("page repeated", AT_ONCE, _page_before),
+    SimulatedFault("dns", NEVER, _failure("no connection: unknown host", sent=False)),
+    SimulatedFault("connect", NEVER, _failure("no connection: refused", sent=False)),
+    SimulatedFault("pool", NEVER, _failure("no free connection in time", sent=False), slow=True),
+    SimulatedFault("reset, unread", NEVER, _failure("the connection broke")),
+    SimulatedFault("reset, read", NEVER, _failure("the connection broke after reading")),
+    SimulatedFault("reset, acted", AT_ONCE, _failure("the connection broke")),
+    SimulatedFault("reset, acts late", LATE, _failure("the connection broke")),
+    SimulatedFault(
+        "reset in answer", AT_ONCE, _with_status("the connection broke (during the answer)")
+    ),
+    SimulatedFault("time-out", NEVER, _failure("no answer in time"), slow=True),
+    SimulatedFault("time-out, acted", AT_ONCE, _failure("no answer in time"), slow=True),
+    SimulatedFault("time-out, acts late", LATE, _failure("no answer in time"), slow=True),
+    SimulatedFault("slow drip", AT_ONCE, _with_status("the answer came too slowly"), total=True),
+    SimulatedFault("429 seconds", NEVER, _limited("retry-after")),
+    SimulatedFault("429 date", NEVER, _limited("date")),
+    SimulatedFault("429 x-retry-after", NEVER, _limited("x-retry-after")),
+    SimulatedFault("429 bare", NEVER, _limited()),
+    *(SimulatedFault(f"{status}", NEVER, _status(status)) for status in (408, 500, 502, 503, 504)),
+    *(
+        SimulatedFault(f"{status}, acted", AT_ONCE, _status(status))
+        for status in (500, 502, 503, 504)
+    ),
+    *(SimulatedFault(f"{status}, acts late", LATE, _status(status)) for status in (502, 503, 504)),
+    SimulatedFault("2xx empty", AT_ONCE, _body(lambda _case, _content: b"")),
+    SimulatedFault("2xx truncated", AT_ONCE, _body(_cut)),
+    SimulatedFault("2xx not JSON", AT_ONCE, _body(lambda _case, _content: b"<html>welcome</html>")),
+    SimulatedFault("2xx wrong shape", AT_ONCE, _in_wrong_shape),
+    SimulatedFault(
+        "2xx huge", AT_ONCE, _with_status("the answer is larger than the limit", malformed=True)
+    ),
+    SimulatedFault("2xx, error inside", AT_ONCE, _error_inside),
+    SimulatedFault("401", NEVER, _status(401)),
+    SimulatedFault("403", NEVER, _status(403)),
+    SimulatedFault("redirect", NEVER, _status(307)),
+    SimulatedFault("secret in 400", NEVER, _echo(400)),
+    SimulatedFault("secret in 500", NEVER, _echo(500)),
+    SimulatedFault("page repeated", AT_ONCE, _page_before),
 )
 
 
@@ -189,7 +196,7 @@ class Kinds(Enum):
     """Faults that lose the answer after the service has acted."""
 
 
-class Faults:
+class FaultScheduler:
     """Decides from a seed which request gets which fault. Each run uses only some kinds of faults,
     so that rare combinations of a few are tried as well as all at once."""
 
@@ -203,10 +210,10 @@ class Faults:
         if of is Kinds.ACTED:
             self.kinds = [fault for fault in FAULTS if fault.name.endswith(", acted")]
 
-    def draw(self) -> Fault | None:
+    def draw(self) -> SimulatedFault | None:
         """Returns the fault of the next request, or None."""
         return self._random.choice(self.kinds) if self._random.random() < self.rate else None
 
 
-def _some(random: Random) -> list[Fault]:
+def _some(random: Random) -> list[SimulatedFault]:
     return random.sample(FAULTS, random.choice((1, 2, 3, 5, len(FAULTS))))

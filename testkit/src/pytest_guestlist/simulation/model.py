@@ -28,7 +28,7 @@ class Scope(NamedTuple):
     crashes: int = 1
 
 
-class State(NamedTuple):
+class ModelState(NamedTuple):
     """One state of the model.
 
     Attributes:
@@ -64,8 +64,8 @@ class Found(NamedTuple):
 
 def search(scope: Scope) -> Found:
     """Visits every reachable state, the nearest first."""
-    start = State()
-    came_from: dict[State, tuple[State, str] | None] = {start: None}
+    start = ModelState()
+    came_from: dict[ModelState, tuple[ModelState, str] | None] = {start: None}
     queue = deque([start])
     while queue:
         state = queue.popleft()
@@ -87,13 +87,13 @@ def _fails(late: int, lag: int, grace: int) -> bool:
     return search(Scope(late, lag, grace)).counterexample is not None
 
 
-def _broken(state: State) -> bool:
+def _broken(state: ModelState) -> bool:
     twice = state.effects > 1
     lost = state.reported == "not done" and (state.effects > 0 or bool(state.coming))
     return twice or lost
 
 
-def _steps(scope: Scope, state: State) -> Iterator[tuple[str, State]]:
+def _steps(scope: Scope, state: ModelState) -> Iterator[tuple[str, ModelState]]:
     if state.reported:
         if state.coming:
             yield _tick(scope, state)
@@ -117,7 +117,7 @@ def _steps(scope: Scope, state: State) -> Iterator[tuple[str, State]]:
         yield "the final lookup finds nothing: not done", state._replace(reported="not done")
 
 
-def _send(scope: Scope, state: State) -> Iterator[tuple[str, State]]:
+def _send(scope: Scope, state: ModelState) -> Iterator[tuple[str, ModelState]]:
     sent = state._replace(sent=state.sent + 1, waited=0)
     answered = sent._replace(effects=sent.effects + 1, reported="done")
     yield f"request {sent.sent} is answered: done", answered
@@ -131,7 +131,7 @@ def _send(scope: Scope, state: State) -> Iterator[tuple[str, State]]:
         )
 
 
-def _tick(scope: Scope, state: State) -> tuple[str, State]:
+def _tick(scope: Scope, state: ModelState) -> tuple[str, ModelState]:
     coming = tuple(left - 1 for left in state.coming)
     hidden = tuple(left - 1 for left in state.hidden)
     waited = None if state.waited is None else state.waited + 1
@@ -139,7 +139,7 @@ def _tick(scope: Scope, state: State) -> tuple[str, State]:
     return "a tick", _land(scope.lag, passed)
 
 
-def _land(lag: int, state: State) -> State:
+def _land(lag: int, state: ModelState) -> ModelState:
     """Applies the effects that are due, and shows them after their lag; the longest lag is the
     worst."""
     landed = sum(left <= 0 for left in state.coming)
@@ -152,7 +152,9 @@ def _land(lag: int, state: State) -> State:
     )
 
 
-def _path(came_from: dict[State, tuple[State, str] | None], state: State) -> tuple[str, ...]:
+def _path(
+    came_from: dict[ModelState, tuple[ModelState, str] | None], state: ModelState
+) -> tuple[str, ...]:
     steps: list[str] = []
     at = came_from[state]
     while at is not None:

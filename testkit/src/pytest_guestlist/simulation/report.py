@@ -31,7 +31,7 @@ KEPT = 20
 
 
 @dataclass
-class Tally:
+class SimulationReport:
     """The sum of many runs.
 
     Attributes:
@@ -46,7 +46,7 @@ class Tally:
     broken: int = 0
     """Runs with a violation."""
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: SimulationReport) -> None:
         self.seeds += other.seeds
         self.calls += other.calls
         self.verdicts += other.verdicts
@@ -65,9 +65,9 @@ class Tally:
 
 def tally(
     providers: Sequence[str], seeds: range, *, jobs: int = 1, sabotage: str | None = None
-) -> Tally:
+) -> SimulationReport:
     """Runs the seeds, each with the next provider in turn."""
-    total = Tally()
+    total = SimulationReport()
     chunks = [
         (providers, range(first, min(first + CHUNK, seeds.stop)), sabotage)
         for first in range(seeds.start, seeds.stop, CHUNK)
@@ -80,7 +80,7 @@ def tally(
 Chunk = tuple[Sequence[str], range, str | None]
 
 
-def _run_chunks(chunks: Iterable[Chunk], jobs: int) -> Iterator[Tally]:
+def _run_chunks(chunks: Iterable[Chunk], jobs: int) -> Iterator[SimulationReport]:
     if jobs <= 1:
         yield from map(_run_chunk, chunks)
         return
@@ -88,9 +88,9 @@ def _run_chunks(chunks: Iterable[Chunk], jobs: int) -> Iterator[Tally]:
         yield from pool.map(_run_chunk, chunks)
 
 
-def _run_chunk(chunk: Chunk) -> Tally:
+def _run_chunk(chunk: Chunk) -> SimulationReport:
     providers, seeds, sabotage = chunk
-    done = Tally()
+    done = SimulationReport()
     with sabotaged(sabotage) if sabotage else nullcontext(), silence():
         for seed in seeds:
             name = providers[seed % len(providers)]

@@ -19,14 +19,14 @@ from guestlist.exchange.step import Steps
 from guestlist.models import Guest, NewInvitation, Role, State
 from guestlist.provider import NEVER, Flow, Provider
 from guestlist.verbs import Accounts, Walk
-from pytest_guestlist.calling import call
-from pytest_guestlist.simulation.checker import Violation, check
-from pytest_guestlist.simulation.driver import Caller, Client, Driver, WatchedAccount
-from pytest_guestlist.simulation.faults import Faults, Kinds
+from pytest_guestlist.calling import call_service
+from pytest_guestlist.simulation.checker import Violation, check_simulation
+from pytest_guestlist.simulation.driver import Caller, Client, SimulatedDriver, WatchedAccount
+from pytest_guestlist.simulation.faults import FaultScheduler, Kinds
 from pytest_guestlist.simulation.subject import Subject, draw
 from pytest_guestlist.simulation.world import (
     ClientClock,
-    Site,
+    SimulatedService,
     Time,
     later,
     open_emails,
@@ -68,7 +68,7 @@ PATIENT = Budget(total=300.0, timeout=3.0)
 
 
 @dataclass
-class Run:
+class Simulation:
     """A finished run.
 
     Attributes:
@@ -78,7 +78,7 @@ class Run:
 
     seed: int
     subject: Subject
-    site: Site
+    site: SimulatedService
     callers: list[Caller]
     events: list[Event] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
@@ -133,7 +133,7 @@ def verdict(caller: Caller) -> str:
     return {False: "failed", True: "happened", None: "unknown"}[happened]
 
 
-def simulate(seed: int, provider: type[Provider], *, verbose: bool = False) -> Run:
+def simulate(seed: int, provider: type[Provider], *, verbose: bool = False) -> Simulation:
     """Runs one seed. The same seed and provider give the same run, step by step."""
     # The names of the last two are part of their seeds: with others, known failures would not
     # repeat.
@@ -152,8 +152,8 @@ def simulate(seed: int, provider: type[Provider], *, verbose: bool = False) -> R
     site = subject.site(time, random)
     world = _World(random, later_draws, naming, subject, time, site, log)
     world.prepare()
-    faults = Faults(random, of=world.faults)
-    driver = Driver(time, site, faults, random, world.secrets, log)
+    faults = FaultScheduler(random, of=world.faults)
+    driver = SimulatedDriver(time, site, faults, random, world.secrets, log)
     driver.late_effect = subject.provider.late_effect
     callers = world.calls()
     for caller in callers:
@@ -162,8 +162,10 @@ def simulate(seed: int, provider: type[Provider], *, verbose: bool = False) -> R
     log(f"seed {seed}: {subject}")
     log(f"faults: {faults.rate:.0%} of requests, of {', '.join(one.name for one in faults.kinds)}")
     time.run()
-    run = Run(seed, subject, site, callers, world.events, world.secrets(), stepped, lines=lines)
-    run.violations = check(run)
+    run = Simulation(
+        seed, subject, site, callers, world.events, world.secrets(), stepped, lines=lines
+    )
+    run.violations = check_simulation(run)
     for violation in run.violations:
         log(f"VIOLATION {violation}")
     return run
@@ -186,7 +188,7 @@ class _World:
         naming: Random,
         subject: Subject,
         time: Time,
-        site: Site,
+        site: SimulatedService,
         log: Callable[[str], None],
     ) -> None:
         self._random = random
@@ -291,7 +293,7 @@ class _World:
             while True:
                 outgoing = account.outgoing(request, Budget())
                 account.request_of(outgoing)
-                response = call(self._site.service, outgoing)
+                response = call_service(self._site.service, outgoing)
                 _, error = refusal(self._provider, response)
                 if not 200 <= response.status < 300:
                     error = self._provider.explain(response)

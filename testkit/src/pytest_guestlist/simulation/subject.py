@@ -22,7 +22,7 @@ from guestlist.plugins import installed
 from guestlist.provider import Flow, Page, Provider, Response, operation
 from guestlist.sandbox import OrganizationService
 from guestlist.sandbox.service import Service
-from pytest_guestlist.simulation.world import Site, Time
+from pytest_guestlist.simulation.world import SimulatedService, Time
 
 BASE_URL = "http://127.0.0.1:1"
 FACTS = ("resend_moves_expiry", "refuses_duplicates")
@@ -40,9 +40,9 @@ class Subject:
     page: int | None = None
     dated: bool = True
 
-    def site(self, time: Time, random: Random) -> Site:
+    def site(self, time: Time, random: Random) -> SimulatedService:
         """Returns a new instance of the service."""
-        return Site(
+        return SimulatedService(
             self.service,
             time,
             random,
@@ -64,10 +64,10 @@ class Subject:
         show the login of the invited person."""
         return 0.0 if isinstance(self.provider, _WithLogins) else 0.5
 
-    def login(self, site: Site, email: str) -> str | None:
+    def login(self, site: SimulatedService, email: str) -> str | None:
         """Returns the login of the person with an address. None if the person has no account."""
         if isinstance(self.provider, _WithLogins):
-            return login_of(email)
+            return invented_login(email)
         if not isinstance(site.service, OrganizationService):
             return None
         person = site.service.organization.person_with(email)
@@ -102,7 +102,7 @@ LOGINS = "logins"
 """The suffix for the variation `with_logins`, as in `vultr:logins`."""
 
 
-def login_of(email: str) -> str:
+def invented_login(email: str) -> str:
     """Returns the login of a person in a service of `with_logins`."""
     return email.partition("@")[0].replace(".", "-").lower()
 
@@ -117,7 +117,7 @@ def with_logins(provider: type[Provider]) -> type[Provider]:
     be searched by address. Invitations keep their addresses."""
 
     def hidden(member: Member) -> Member:
-        login = login_of(member.email) if member.email else member.login
+        login = invented_login(member.email) if member.email else member.login
         return member.model_copy(update={"email": None, "login": login})
 
     @operation

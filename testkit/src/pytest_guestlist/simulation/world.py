@@ -20,7 +20,7 @@ from guestlist.exchange.account import FORM
 from guestlist.exchange.step import Outgoing
 from guestlist.provider import Effect, Response
 from guestlist.sandbox.service import AdjustableClock, Email, Outbox, SandboxRefusal, Service
-from pytest_guestlist.calling import call
+from pytest_guestlist.calling import call_service
 
 EPOCH = 1_800_000_000.25
 """The start of a run in seconds since 1970. Not a whole second, because services cut off
@@ -107,7 +107,7 @@ class Landed:
     prepares: bool = False
 
 
-class Site:
+class SimulatedService:
     """One service in memory, called without sockets and without an event loop.
 
     Args:
@@ -175,9 +175,9 @@ class Site:
             hidden = [id for id, at in self._shows_at.items() if at > self._time.now]
             self.lagged = self.lagged or bool(hidden)
             with self.service.hide(hidden) if hidden else nullcontext():
-                return self._date(call(self.service, self._in_small_pages(outgoing)))
+                return self._date(call_service(self.service, self._in_small_pages(outgoing)))
         emails = len(self.outbox.emails)
-        response = call(self.service, outgoing)
+        response = call_service(self.service, outgoing)
         self._land(by, emails, not self.refuses(response), effect is Effect.PREPARE)
         return self._date(response)
 
@@ -277,7 +277,7 @@ def later(moment: timedelta) -> float:
     return moment.total_seconds() + 3600.0
 
 
-def open_emails(site: Site, addresses: Collection[str]) -> Iterator[Email]:
+def open_emails(site: SimulatedService, addresses: Collection[str]) -> Iterator[Email]:
     """Yields the emails to some addresses whose invitation is still open, the newest first."""
     keys = {email_key(address) for address in addresses}
     for mail in reversed(site.outbox.emails):

@@ -4,6 +4,12 @@
 of its own: each operation calls a method of the client, `plan` or `apply`.
 """
 
-from guestlist.console.api.app import Api, WithApi, create_api, refusal_response, stopped_response
+from guestlist.console.api.app import (
+    HttpApi,
+    WithApi,
+    create_api,
+    refusal_response,
+    stopped_response,
+)
 
-__all__ = ["Api", "WithApi", "create_api", "refusal_response", "stopped_response"]
+__all__ = ["HttpApi", "WithApi", "create_api", "refusal_response", "stopped_response"]

@@ -26,14 +26,14 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from guestlist.client import Guestlist
-from guestlist.console.api.description import describe
+from guestlist.console.api.description import openapi_description
 from guestlist.console.api.jobs import Jobs
 from guestlist.console.api.models import Problem
-from guestlist.console.api.operations import OPERATIONS, Call, Operation
-from guestlist.console.api.pages import Pages
+from guestlist.console.api.operations import OPERATIONS, ApiCall, Operation
+from guestlist.console.api.pages import OpenLists
 from guestlist.console.api.problems import (
     ApiRefusal,
-    invalid,
+    invalid_request,
     problem_of,
     stopped_problem,
     unexpected_problem,
@@ -71,7 +71,7 @@ class _Route:
         return ", ".join([*self.methods, *(["HEAD"] if "GET" in self.methods else [])])
 
 
-class Api:
+class HttpApi:
     """The HTTP API as an ASGI application.
 
     Args:
@@ -92,7 +92,7 @@ class Api:
         self._client = client
         self._store = ledger.store
         self._clock = SystemClock()  # tokens expire by the real time, not by the time of a sandbox
-        self._pages = Pages(self._clock)
+        self._pages = OpenLists(self._clock)
         self._jobs = Jobs(ledger, Path(roster) if isinstance(roster, str) else roster)
         self._read_only = read_only
         self._routes = _routes()
@@ -151,7 +151,7 @@ class Api:
         token = await self._run(lambda: self._authenticated(request))
         self._check_right(operation, token)
         given = await _given(request, operation)
-        call = Call(
+        call = ApiCall(
             client=self._client.acting_as(token.name),
             pages=self._pages,
             jobs=self._jobs,
@@ -231,7 +231,7 @@ def create_api(
     ledger: Ledger,
     roster: Roster | str | Path | None = None,
     read_only: bool = False,
-) -> Api:
+) -> HttpApi:
     """Returns the HTTP API as an ASGI application, to be mounted at `/api`.
 
         app = Starlette(routes=[Mount("/api", create_api(guests, ledger=ledger))])
@@ -245,7 +245,7 @@ def create_api(
         roster: the roster, or the path of its file. Without it nothing can be planned.
         read_only: refuse every change, whatever the token permits.
     """
-    return Api(client, ledger=ledger, roster=roster, read_only=read_only)
+    return HttpApi(client, ledger=ledger, roster=roster, read_only=read_only)
 
 
 class WithApi:
@@ -255,7 +255,7 @@ class WithApi:
     would not be JSON.
     """
 
-    def __init__(self, api: Api, app: ASGIApp) -> None:
+    def __init__(self, api: HttpApi, app: ASGIApp) -> None:
         self._api = api
         self._app = app
 
@@ -270,7 +270,7 @@ class WithApi:
 @cache
 def _description() -> bytes:
     """Returns the description of the API as JSON."""
-    return dump(describe(OPERATIONS))
+    return dump(openapi_description(OPERATIONS))
 
 
 def _routes() -> list[_Route]:
@@ -310,7 +310,7 @@ async def _given(request: Request, operation: Operation) -> BaseModel:
         from_json(body, allow_inf_nan=False)
         return operation.given.model_validate_json(body)
     except ValidationError as error:
-        raise invalid(error, "body") from None
+        raise invalid_request(error, "body") from None
     except (ValueError, RecursionError):
         raise ApiRefusal(400, "InvalidRequest", "the body is not valid JSON") from None
 
@@ -355,7 +355,7 @@ def _from_query(query: Mapping[str, list[str]], model: type[BaseModel]) -> BaseM
     try:
         return model.model_validate_strings({name: one for name, (one,) in query.items()})
     except ValidationError as error:
-        raise invalid(error, "query") from None
+        raise invalid_request(error, "query") from None
 
 
 def _path_within(scope: Scope) -> str:
@@ -400,7 +400,7 @@ def stopped_response(request: Request) -> Response:
     return _problem(request, stopped_problem())
 
 
-async def _lifespan(api: Api, receive: Receive, send: Send) -> None:
+async def _lifespan(api: HttpApi, receive: Receive, send: Send) -> None:
     """Closes the API when the server ends. Used only if the server serves nothing else."""
     while True:
         message = await receive()

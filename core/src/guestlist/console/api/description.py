@@ -31,7 +31,7 @@ LINKS = {"make_plan": ("get_plan", "list_changes"), "begin_run": ("get_run", "st
 """For each operation, the operations that take the id in its answer."""
 
 
-def describe(operations: Sequence[Operation]) -> Schema:
+def openapi_description(operations: Sequence[Operation]) -> Schema:
     """Returns the description as JSON types."""
     by_name = attrgetter("__name__")
     given = sorted({one.given for one in operations}, key=by_name)

@@ -312,7 +312,7 @@ class Checked(ResponseModel):
     """The name of the organization, if the service gives it."""
 
 
-class Page(ResponseModel):
+class ListPage(ResponseModel):
     """One page of a list."""
 
     next: str | None = None
@@ -321,19 +321,19 @@ class Page(ResponseModel):
     """Records of the service that could not be read so far."""
 
 
-class MemberPage(Page):
+class MemberPage(ListPage):
     items: tuple[Member, ...]
 
 
-class InvitationPage(Page):
+class InvitationPage(ListPage):
     items: tuple[Invitation, ...]
 
 
-class RolePage(Page):
+class RolePage(ListPage):
     items: tuple[Role, ...]
 
 
-class PersonPage(Page):
+class PersonPage(ListPage):
     items: tuple[Person, ...]
     problems: tuple[Problem, ...] = ()
     """Accounts that could not be read, or not completely. People may be missing there."""
@@ -444,7 +444,7 @@ class PlannedChange(ResponseModel):
     """The person's state when the plan was made."""
 
 
-class ChangePage(Page):
+class ChangePage(ListPage):
     items: tuple[PlannedChange, ...]
 
 

@@ -51,7 +51,7 @@ from guestlist.console.api.models import (
     WhoBody,
     WhoQuery,
 )
-from guestlist.console.api.pages import PagePart, Pages
+from guestlist.console.api.pages import OpenLists, PagePart
 from guestlist.console.api.problems import problem_of
 from guestlist.errors import ConfigError, InvalidArgument, WaitTimeout
 from guestlist.ledger.tokens import Right
@@ -70,7 +70,7 @@ from guestlist.verbs import Items
 
 
 @dataclass(frozen=True)
-class Call:
+class ApiCall:
     """One request of a caller.
 
     Attributes:
@@ -82,7 +82,7 @@ class Call:
     """
 
     client: Guestlist
-    pages: Pages
+    pages: OpenLists
     jobs: Jobs
     actor: str
     token: str
@@ -103,7 +103,7 @@ class Call:
         return client if note is None else client.acting_as(self.actor, note=note)
 
 
-Run = Callable[[Call, Any], BaseModel]
+Run = Callable[[ApiCall, Any], BaseModel]
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ OPERATIONS: list[Operation] = []
 F = TypeVar("F", bound=Run)
 
 
-def operation(
+def api_operation(
     method: str, path: str, right: Right, *, status: int = HTTPStatus.OK
 ) -> Callable[[F], F]:
     """Registers a function as an operation."""
@@ -162,8 +162,8 @@ def operation(
 # ----------------------------------------------------------------------------- accounts and lists
 
 
-@operation("GET", "/accounts", Right.READ)
-def list_accounts(call: Call, _: NoQuery) -> AccountList:
+@api_operation("GET", "/accounts", Right.READ)
+def list_accounts(call: ApiCall, _: NoQuery) -> AccountList:
     """List the accounts, what their services can do, and how much of their limits is used."""
     return AccountList(
         items=tuple(
@@ -180,21 +180,21 @@ def list_accounts(call: Call, _: NoQuery) -> AccountList:
     )
 
 
-@operation("GET", "/accounts/check", Right.READ)
-def check_account(call: Call, given: AccountQuery) -> Checked:
+@api_operation("GET", "/accounts/check", Right.READ)
+def check_account(call: ApiCall, given: AccountQuery) -> Checked:
     """Check whether the service accepts the account's key."""
     return Checked(account=given.account, organization=call.on(given.account).check() or None)
 
 
-@operation("GET", "/members", Right.READ)
-def list_members(call: Call, given: MembersQuery) -> MemberPage:
+@api_operation("GET", "/members", Right.READ)
+def list_members(call: ApiCall, given: MembersQuery) -> MemberPage:
     """List the members of an account."""
     client = call.on(given.account)
     return MemberPage(**_page(call, "members", given, client.members))
 
 
-@operation("GET", "/invitations", Right.READ)
-def list_invitations(call: Call, given: InvitationsQuery) -> InvitationPage:
+@api_operation("GET", "/invitations", Right.READ)
+def list_invitations(call: ApiCall, given: InvitationsQuery) -> InvitationPage:
     """List the invitations of an account."""
     client = call.on(given.account)
     return InvitationPage(
@@ -202,15 +202,15 @@ def list_invitations(call: Call, given: InvitationsQuery) -> InvitationPage:
     )
 
 
-@operation("GET", "/roles", Right.READ)
-def list_roles(call: Call, given: RolesQuery) -> RolePage:
+@api_operation("GET", "/roles", Right.READ)
+def list_roles(call: ApiCall, given: RolesQuery) -> RolePage:
     """List the roles, groups, teams and policies of an account."""
     client = call.on(given.account)
     return RolePage(**_page(call, "roles", given, lambda: client.roles(kind=given.kind or None)))
 
 
 def _page(
-    call: Call, name: str, given: PageQuery, items: Callable[[], Items[Any]]
+    call: ApiCall, name: str, given: PageQuery, items: Callable[[], Items[Any]]
 ) -> dict[str, Any]:
     """Returns the fields of one page of a service's list."""
     asked = _identity(call, name, given)
@@ -228,7 +228,7 @@ def _page(
     )
 
 
-def _identity(call: Call, name: str, given: PageQuery) -> object:
+def _identity(call: ApiCall, name: str, given: PageQuery) -> object:
     """Returns a value that is equal for requests of the same caller for the same list."""
     return call.token, name, call.job, given.model_copy(update={"cursor": "", "limit": 1})
 
@@ -240,8 +240,8 @@ def _fields(page: PagePart) -> dict[str, Any]:
 # ----------------------------------------------------------------------------- people
 
 
-@operation("GET", "/status", Right.READ)
-def get_status(call: Call, given: StatusQuery) -> Guest:
+@api_operation("GET", "/status", Right.READ)
+def get_status(call: ApiCall, given: StatusQuery) -> Guest:
     """Return the state of a person in an account, and the evidence for it.
 
     An unknown address is not an error: its state is `gone`.
@@ -249,8 +249,8 @@ def get_status(call: Call, given: StatusQuery) -> Guest:
     return call.on(given.account).status(given.who, login=given.login or None)
 
 
-@operation("GET", "/people", Right.READ)
-def list_people(call: Call, given: PeopleQuery) -> PersonPage:
+@api_operation("GET", "/people", Right.READ)
+def list_people(call: ApiCall, given: PeopleQuery) -> PersonPage:
     """List the people of all accounts, one item for each person.
 
     Addresses and logins are merged as the roster says. The first page takes as long as reading the
@@ -267,8 +267,8 @@ def list_people(call: Call, given: PeopleQuery) -> PersonPage:
     return PersonPage(**_fields(page), problems=problems)
 
 
-@operation("GET", "/audit", Right.READ)
-def get_audit(call: Call, given: AuditQuery) -> Audit:
+@api_operation("GET", "/audit", Right.READ)
+def get_audit(call: ApiCall, given: AuditQuery) -> Audit:
     """Compare the accounts with the roster and its policies, and return what differs.
 
     It takes as long as reading the slowest account, with the roles of each member.
@@ -286,8 +286,8 @@ def get_audit(call: Call, given: AuditQuery) -> Audit:
     )
 
 
-@operation("POST", "/offboard", Right.CHANGE)
-def offboard(call: Call, given: OffboardBody) -> Offboarding:
+@api_operation("POST", "/offboard", Right.CHANGE)
+def offboard(call: ApiCall, given: OffboardBody) -> Offboarding:
     """Take a person out of every account: memberships, open invitations and deferred roles.
 
     If an account fails, the others are handled all the same: look at `access_remains`. Safe to
@@ -322,14 +322,14 @@ def _named(roster: Roster | Path | None, name: str, accounts: Sequence[str]) -> 
         raise InvalidArgument(error.message, hint=error.hint) from None
 
 
-@operation("GET", "/access", Right.READ)
-def get_access(call: Call, given: WhoQuery) -> Access:
+@api_operation("GET", "/access", Right.READ)
+def get_access(call: ApiCall, given: WhoQuery) -> Access:
     """Return the roles that a member effectively holds, and what is missing."""
     return call.on(given.account).access(given.who)
 
 
-@operation("POST", "/invite", Right.CHANGE)
-def invite(call: Call, given: InviteBody) -> InviteResult:
+@api_operation("POST", "/invite", Right.CHANGE)
+def invite(call: ApiCall, given: InviteBody) -> InviteResult:
     """Invite a person, unless they have an open invitation or are a member.
 
     Safe to repeat: a person who is invited or a member already gets no second email. Roles that the
@@ -345,38 +345,38 @@ def invite(call: Call, given: InviteBody) -> InviteResult:
     )
 
 
-@operation("POST", "/resend", Right.CHANGE)
-def resend(call: Call, given: WhoBody) -> InviteResult:
+@api_operation("POST", "/resend", Right.CHANGE)
+def resend(call: ApiCall, given: WhoBody) -> InviteResult:
     """Send the email of an invitation again. Each request sends one."""
     return call.on(given.account, given.note).resend(given.who)
 
 
-@operation("POST", "/revoke", Right.CHANGE)
-def revoke(call: Call, given: WhoBody) -> RevokeResult:
+@api_operation("POST", "/revoke", Right.CHANGE)
+def revoke(call: ApiCall, given: WhoBody) -> RevokeResult:
     """Withdraw an open invitation. Safe to repeat."""
     return call.on(given.account, given.note).revoke(given.who)
 
 
-@operation("POST", "/remove", Right.CHANGE)
-def remove(call: Call, given: WhoBody) -> RemoveResult:
+@api_operation("POST", "/remove", Right.CHANGE)
+def remove(call: ApiCall, given: WhoBody) -> RemoveResult:
     """Take a member out of the organization. Safe to repeat."""
     return call.on(given.account, given.note).remove(given.who)
 
 
-@operation("POST", "/assign-role", Right.CHANGE)
-def assign_role(call: Call, given: RoleBody) -> RoleResult:
+@api_operation("POST", "/assign-role", Right.CHANGE)
+def assign_role(call: ApiCall, given: RoleBody) -> RoleResult:
     """Give a role to a member. Safe to repeat."""
     return call.on(given.account, given.note).assign_role(given.who, given.role)
 
 
-@operation("POST", "/unassign-role", Right.CHANGE)
-def unassign_role(call: Call, given: RoleBody) -> RoleResult:
+@api_operation("POST", "/unassign-role", Right.CHANGE)
+def unassign_role(call: ApiCall, given: RoleBody) -> RoleResult:
     """Take a role from a member. Safe to repeat."""
     return call.on(given.account, given.note).unassign_role(given.who, given.role)
 
 
-@operation("POST", "/onboard", Right.CHANGE)
-def onboard(call: Call, given: OnboardBody) -> Onboarding:
+@api_operation("POST", "/onboard", Right.CHANGE)
+def onboard(call: ApiCall, given: OnboardBody) -> Onboarding:
     """Invite a person, or give the roles to one who has accepted.
 
     It does not wait for acceptance: repeat the request until the outcome is not `invited` any more.
@@ -431,8 +431,8 @@ def _texts(value: Any) -> Iterator[str]:
 # ----------------------------------------------------------------------------- plans and runs
 
 
-@operation("POST", "/plans", Right.READ, status=HTTPStatus.ACCEPTED)
-def make_plan(call: Call, given: PlanBody) -> PlanInfo:
+@api_operation("POST", "/plans", Right.READ, status=HTTPStatus.ACCEPTED)
+def make_plan(call: ApiCall, given: PlanBody) -> PlanInfo:
     """Compare the roster with the services. Sends no change.
 
     The answer comes at once. Read the plan until its state is `done`.
@@ -442,14 +442,14 @@ def make_plan(call: Call, given: PlanBody) -> PlanInfo:
     return job.info()
 
 
-@operation("GET", "/plans/{id}", Right.READ)
-def get_plan(call: Call, _: NoQuery) -> PlanInfo:
+@api_operation("GET", "/plans/{id}", Right.READ)
+def get_plan(call: ApiCall, _: NoQuery) -> PlanInfo:
     """Return a plan: its state, and the number of changes."""
     return call.jobs.plan(call.job).info()
 
 
-@operation("GET", "/plans/{id}/changes", Right.READ)
-def list_changes(call: Call, given: PageQuery) -> ChangePage:
+@api_operation("GET", "/plans/{id}/changes", Right.READ)
+def list_changes(call: ApiCall, given: PageQuery) -> ChangePage:
     """List the changes of a plan, in the order in which a run makes them."""
     plan = call.jobs.plan(call.job)
     asked = _identity(call, "changes", given)
@@ -459,8 +459,8 @@ def list_changes(call: Call, given: PageQuery) -> ChangePage:
     return ChangePage(**_fields(call.pages.first(changes, given.limit, asked)))
 
 
-@operation("POST", "/runs", Right.CHANGE, status=HTTPStatus.ACCEPTED)
-def begin_run(call: Call, given: RunBody) -> RunInfo:
+@api_operation("POST", "/runs", Right.CHANGE, status=HTTPStatus.ACCEPTED)
+def begin_run(call: ApiCall, given: RunBody) -> RunInfo:
     """Carry out a plan: invite, give roles, remove.
 
     The answer comes at once. Read the run until its state is not `working` any more. If the
@@ -472,20 +472,20 @@ def begin_run(call: Call, given: RunBody) -> RunInfo:
     return job.info()
 
 
-@operation("GET", "/runs", Right.READ)
-def list_runs(call: Call, _: NoQuery) -> RunList:
+@api_operation("GET", "/runs", Right.READ)
+def list_runs(call: ApiCall, _: NoQuery) -> RunList:
     """List the runs since the server was started, newest first."""
     return RunList(items=tuple(job.info() for job in call.jobs.runs()))
 
 
-@operation("GET", "/runs/{id}", Right.READ)
-def get_run(call: Call, _: NoQuery) -> RunInfo:
+@api_operation("GET", "/runs/{id}", Right.READ)
+def get_run(call: ApiCall, _: NoQuery) -> RunInfo:
     """Return a run: its state, and what was done."""
     return call.jobs.run(call.job).info()
 
 
-@operation("POST", "/runs/{id}/stop", Right.CHANGE, status=HTTPStatus.ACCEPTED)
-def stop_run(call: Call, _: NoBody) -> RunInfo:
+@api_operation("POST", "/runs/{id}/stop", Right.CHANGE, status=HTTPStatus.ACCEPTED)
+def stop_run(call: ApiCall, _: NoBody) -> RunInfo:
     """Stop a run early. Requests in flight are finished and recorded.
 
     Read the run until its state is not `working` any more.
@@ -496,7 +496,7 @@ def stop_run(call: Call, _: NoBody) -> RunInfo:
     return job.info()
 
 
-def _located(call: Call, path: str) -> None:
+def _located(call: ApiCall, path: str) -> None:
     """Adds headers to the answer: the address of a plan or run, and when to read it."""
     call.headers["Location"] = f"{call.base_path}{path}"
     call.headers["Retry-After"] = "1"

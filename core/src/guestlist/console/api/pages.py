@@ -46,7 +46,7 @@ class _OpenList:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-class Pages:
+class OpenLists:
     """The open lists of the API."""
 
     def __init__(self, clock: Clock) -> None:

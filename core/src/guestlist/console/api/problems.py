@@ -128,7 +128,7 @@ def stopped_problem() -> Problem:
     )
 
 
-def invalid(error: ValidationError, where: str) -> ApiRefusal:
+def invalid_request(error: ValidationError, where: str) -> ApiRefusal:
     """Returns the refusal of a body or query that does not have the described form.
 
     The answer names the invalid parts, and never repeats their values: a key that was typed into

@@ -13,7 +13,7 @@ from pydantic import BaseModel, SecretStr
 
 def write(value: BaseModel) -> bytes:
     """Returns a value as JSON in UTF-8."""
-    return dump(plain(value))
+    return dump(as_json_types(value))
 
 
 def dump(value: Any) -> bytes:
@@ -22,7 +22,7 @@ def dump(value: Any) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def plain(value: Any) -> Any:
+def as_json_types(value: Any) -> Any:
     """Returns a value as JSON types.
 
     Fields that are None are left out unless the field has no default, and fields that hold secrets
@@ -30,17 +30,17 @@ def plain(value: Any) -> Any:
     """
     if isinstance(value, BaseModel):
         return {
-            name: plain(found)
+            name: as_json_types(found)
             for name in shown_fields(type(value))
             if (found := getattr(value, name)) is not None
             or type(value).model_fields[name].is_required()
         }
     if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): as_json_types(one) for key, one in value.items()}
     if isinstance(value, frozenset):
-        return sorted(map(plain, value))
+        return sorted(map(as_json_types, value))
     if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+        return [as_json_types(one) for one in value]
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return value
