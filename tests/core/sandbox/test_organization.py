@@ -104,6 +104,24 @@ def test_what_is_not_an_address(text: str) -> None:
 # ---------------------------------------------------------------------------- duplicates
 
 
+def test_accounts_without_a_login_get_one_from_the_address() -> None:
+    organization = Organization(
+        id="o-1",
+        name="Example Works",
+        clock=AdjustableClock(),
+        lifetime=WEEK,
+        new_id=str,
+        send=print,
+        logins=True,
+    )
+    first = organization.add_person("Ada.Byron@example.com")
+    given = organization.add_person("bob@example.com", login="ada-byron-1")
+    second = organization.add_person("ada_byron@example.net")
+    nameless = organization.add_person("@")
+    logins = [one.login for one in (first, given, second, nameless)]
+    assert logins == ["ada-byron", "ada-byron-1", "ada-byron-2", "user"]
+
+
 def test_a_duplicate_is_refused() -> None:
     house = House()
     first = house.invite()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import chain, count
 from typing import Any, TypeVar
 
 from guestlist.sandbox.refusals import (
@@ -234,6 +235,7 @@ class Organization:
         behavior: the values of `SWITCHES` that differ from the defaults. The service may change
             the mapping at any time.
         is_address: returns whether the service accepts a text as an email address.
+        logins: whether every account has a login. It is made from the address if none is given.
 
     Attributes:
         roles: the roles by their ids, oldest first.
@@ -264,6 +266,7 @@ class Organization:
         send: Callable[[InvitationRecord], object],
         behavior: Mapping[str, str] | None = None,
         is_address: Callable[[str], bool] = is_address,
+        logins: bool = False,
     ) -> None:
         self.id = id
         self.name = name
@@ -274,6 +277,7 @@ class Organization:
         self._new_id = new_id
         self._send = send
         self._is_address = is_address
+        self._makes_logins = logins
         self._count = 0
         self.people: dict[str, PersonRecord] = {}
         self.records: dict[str, MemberRecord] = {}
@@ -282,6 +286,7 @@ class Organization:
         self.keys: dict[str, Key] = {}
         # Indexes, so that a request does not search thousands of records. They keep deleted ones.
         self._people_by_email: dict[str, list[PersonRecord]] = defaultdict(list)
+        self._logins: set[str] = set()
         self._invitations_by_email: dict[str, list[InvitationRecord]] = defaultdict(list)
         self._records_by_person: dict[str, MemberRecord] = {}
 
@@ -298,6 +303,9 @@ class Organization:
     def add_person(self, email: str, name: str = "", **fields: Any) -> PersonRecord:
         """Creates an account. Unknown keywords become `fields` of the record."""
         known = {one: fields.pop(one) for one in ("login", "registered") if one in fields}
+        if self._makes_logins and not known.get("login"):
+            known["login"] = self._free_login(email)
+        self._logins.add(str(known.get("login", "")).casefold())
         person = PersonRecord(
             **self.identity("person"), email=email, name=name, fields=fields, **known
         )
@@ -707,6 +715,11 @@ class Organization:
             self.invitations, self.records = everything, records
 
     # ------------------------------------------------------------------ helpers
+
+    def _free_login(self, email: str) -> str:
+        base = re.sub(r"[^a-z0-9]+", "-", email.partition("@")[0].casefold()).strip("-") or "user"
+        numbered = (f"{base}-{number}" for number in count(1))
+        return next(one for one in chain([base], numbered) if one not in self._logins)
 
     def identity(self, kind: str, id: str = "") -> dict[str, Any]:
         """Returns the id, number and dates of a new record."""

@@ -228,6 +228,8 @@ class OrganizationService(Service):
     for `NotPermitted`, 404 for `RecordNotFound`, 405 for `MethodNotAllowed`, 422 for
     `InvalidValue`, 429 for `TooManyRequests`, and 409 for the others. `HttpRefusal` brings its own
     status."""
+    people_have_logins: ClassVar[bool] = False
+    """Whether every account has a login. It is made from the address if none is given."""
     invitees_can_decline: ClassVar[bool] = False
     """Whether the emails offer a way to decline."""
 
@@ -243,6 +245,7 @@ class OrganizationService(Service):
             new_id=self.new_id,
             send=self.send_email,
             behavior=_Behavior(self),
+            logins=self.people_have_logins,
         )
         self.seed()
         return self._serve

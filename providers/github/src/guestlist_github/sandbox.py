@@ -81,6 +81,7 @@ class GitHubService(OrganizationService):
     organization_id = "9919"
     organization_name = "Octo Works"
     lifetime = timedelta(days=7)
+    people_have_logins = True
     behavior: ClassVar[Mapping[str, str]] = {
         "accepted": "vanish",
         "revoked": "vanish",
@@ -607,23 +608,6 @@ class GitHubService(OrganizationService):
 
     def number(self) -> int:
         return self.random.randrange(10**6, 10**9)
-
-    def accept(self, invitation: str, *, email: str = "") -> None:
-        """Accepts as the invitee, who creates an account if there is none. The address must be a
-        verified one of the account."""
-        invited = self.organization.any_invitation(invitation)
-        super().accept(invitation, email=email)
-        person = self.organization.person_with(email or invited.email)
-        if person is not None and not person.login:
-            person.login = self.free_login(person.email)
-
-    def free_login(self, email: str) -> str:
-        base = "".join(one if one.isalnum() else "-" for one in email.partition("@")[0]).strip("-")
-        taken = {one.login.casefold() for one in self.organization.people.values()}
-        login = base or "octocat"
-        while login.casefold() in taken:
-            login = f"{base}-{self.random.randrange(1000)}"
-        return login
 
     def link(self, invitation: InvitationRecord) -> str:
         url = f"https://github.com/orgs/{ORG}/invitation"

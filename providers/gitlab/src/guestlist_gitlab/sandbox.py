@@ -6,7 +6,6 @@ in GitLab's documentation and tests. Requests that are not imitated get a 404.
 
 from __future__ import annotations
 
-import re
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -18,7 +17,6 @@ from guestlist.sandbox.organization import (
     SUSPENDED,
     InvitationRecord,
     MemberRecord,
-    PersonRecord,
     RoleRecord,
 )
 from guestlist.sandbox.paging import link_header, page_by_number
@@ -79,6 +77,7 @@ class GitLabService(OrganizationService):
     profiles = ("group", "project")
     organization_id = GROUP[0]
     lifetime = timedelta(days=90)
+    people_have_logins = True
     invitees_can_decline = True
     behavior: ClassVar[dict[str, str]] = {
         "invitation_ids": "address",
@@ -248,7 +247,7 @@ class GitLabService(OrganizationService):
         for person in self.organization.people.values():
             if person.registered and str(body.get("user_id", "")) == person.id:
                 break
-            if person.registered and body.get("username") == self.login(person):
+            if person.registered and body.get("username") == person.login:
                 break
         else:
             raise HttpRefusal(404, "", "404 User Not Found")
@@ -256,8 +255,8 @@ class GitLabService(OrganizationService):
         if member is not None and member.is_in:
             raise HttpRefusal(409, "", "Member already exists")
         if self.chosen["promotions"] == "queue":
-            self.queue[self.login(person)] = role
-            return {"message": {self.login(person): QUEUED}}
+            self.queue[person.login] = role
+            return {"message": {person.login: QUEUED}}
         return self.member(self.organization.add_member(person.email, roles=[role]))
 
     @routes.put(f"{SOURCE}/members/{{user}}")
@@ -267,7 +266,7 @@ class GitLabService(OrganizationService):
         role = self.role_in(body)
         gains = role.fields["level"] > member.roles[0].fields["level"]
         if gains and self.chosen["promotions"] == "queue":
-            return {"message": {self.login(member.person): QUEUED}}
+            return {"message": {member.person.login: QUEUED}}
         self.organization.set_roles(member, [role])
         return self.member(member)
 
@@ -318,8 +317,8 @@ class GitLabService(OrganizationService):
                 organization.set_roles(member, [role])
             return
         if person is not None and person.registered and self.chosen["promotions"] == "queue":
-            self.queue[self.login(person)] = role
-            queued[self.login(person)] = QUEUED
+            self.queue[person.login] = role
+            queued[person.login] = QUEUED
             return
         invitation = self.open_invitation_of(email)
         if invitation is not None and changes:
@@ -334,16 +333,10 @@ class GitLabService(OrganizationService):
         except InvalidValue:
             wrong[email] = "Invite email is invalid"
 
-    def accept(self, invitation: str, *, email: str = "") -> None:
-        """Accepts an invitation; the person registers with a login."""
-        super().accept(invitation, email=email)
-        for person in self.organization.people.values():
-            self.login(person)
-
     def approve(self, login: str) -> None:
         """Approves, as an administrator, what is in the queue for a user."""
         role = self.queue.pop(login)
-        [person] = [one for one in self.organization.people.values() if self.login(one) == login]
+        [person] = [one for one in self.organization.people.values() if one.login == login]
         self.organization.add_member(person.email, roles=[role])
 
     def open_invitations(self) -> list[InvitationRecord]:
@@ -382,7 +375,7 @@ class GitLabService(OrganizationService):
         return [
             one
             for one in self.organization.listed(members)
-            if query in one.person.name.casefold() or query in self.login(one.person)
+            if query in one.person.name.casefold() or query in one.person.login
         ]
 
     def checked(self, request: IncomingRequest) -> tuple[str, str]:
@@ -431,7 +424,7 @@ class GitLabService(OrganizationService):
         [role] = member.roles
         body: Body = {
             "id": int(member.id),
-            "username": self.login(member.person),
+            "username": member.person.login,
             "name": member.person.name,
             "state": "blocked" if member.status == SUSPENDED else "active",
             "access_level": role.fields["level"],
@@ -454,15 +447,6 @@ class GitLabService(OrganizationService):
             "group_id": int(GROUP[0]),
             "base_access_level": base,
         }
-
-    def login(self, person: PersonRecord) -> str:
-        """Returns the login of an account; makes one up at first."""
-        if not person.login:
-            taken = {one.login for one in self.organization.people.values()}
-            word = re.sub(r"[^a-z0-9]+", "-", person.email.partition("@")[0].lower()).strip("-")
-            names = [word or "user", *(f"{word or 'user'}{number}" for number in range(1, 1000))]
-            person.login = next(name for name in names if name not in taken)
-        return person.login
 
     def page(self, request: IncomingRequest, found: list[Any], shape: Any) -> Response:
         """Returns a page with GitLab's headers."""
