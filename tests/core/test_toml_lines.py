@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestlist.tomlfile.lines import Place, lines
+from guestlist.tomlfile.lines import Place, line_numbers
 
 FILE = """\
 # a comment with [brackets] and key = "value"
@@ -81,7 +81,7 @@ EXPECTED: list[tuple[Place, int]] = [
 @pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["lf", "crlf"])
 @pytest.mark.parametrize(("place", "line"), EXPECTED, ids=[str(place) for place, _ in EXPECTED])
 def test_the_line_of(place: Place, line: int, end: str) -> None:
-    assert lines(FILE.replace("\n", end))[place] == line
+    assert line_numbers(FILE.replace("\n", end))[place] == line
 
 
 def places(value: Any, place: Place = ()) -> Iterator[Place]:
@@ -97,7 +97,7 @@ def places(value: Any, place: Place = ()) -> Iterator[Place]:
 
 
 def test_every_place_has_a_line_and_nothing_else_has() -> None:
-    assert set(lines(FILE)) == set(places(tomllib.loads(FILE)))
+    assert set(line_numbers(FILE)) == set(places(tomllib.loads(FILE)))
 
 
 @given(
@@ -109,4 +109,4 @@ def test_whatever_tomllib_reads(text: str) -> None:
         parsed = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         return
-    assert set(lines(text)) == set(places(parsed))
+    assert set(line_numbers(text)) == set(places(parsed))

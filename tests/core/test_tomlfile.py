@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from guestlist.errors import ConfigError
-from guestlist.tomlfile import Place, Problems, TomlFile, read_toml, unknown
+from guestlist.tomlfile import Place, Problems, TomlFile, read_toml, unknown_name_error
 
 TEXT = """\
 title = "a"
@@ -80,11 +80,13 @@ def test_not_more_problems_than_can_be_read() -> None:
 
 
 def test_a_name_that_there_is_not() -> None:
-    assert str(unknown("key", "titel", ["title"])) == (
+    assert str(unknown_name_error("key", "titel", ["title"])) == (
         "there is no key 'titel'. Did you mean 'title'?"
     )
-    assert str(unknown("key", "x", ["title", "key"])).endswith(". There are: title, key.")
-    assert str(unknown("key", "x", [])).endswith(". There is no key at all.")
+    assert str(unknown_name_error("key", "x", ["title", "key"])).endswith(
+        ". There are: title, key."
+    )
+    assert str(unknown_name_error("key", "x", [])).endswith(". There is no key at all.")
 
 
 def test_the_same_content_has_the_same_digest_and_nothing_of_it_is_shown(

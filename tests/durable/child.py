@@ -12,14 +12,14 @@ from guestlist.ledger.lock import exclusive
 from guestlist.ledger.store import Store
 from guestlist.runs.runner import Runner
 from guestlist.runs.stop import Stop, StopClock
-from guestlist.runs.workers.worker import run_worker
+from guestlist.runs.workers.worker import work_on_runs
 
 
 def main(what: str, url: str, run: str, settings: str) -> None:
     logging.getLogger("guestlist").addHandler(logging.NullHandler())
     accounts = json.loads(settings)
     if what == "work":
-        run_worker(lambda clock: client(accounts, clock), url)
+        work_on_runs(lambda clock: client(accounts, clock), url)
         return
     store, stop = Store(url), Stop()
     with client(accounts, StopClock(stop)) as guests, exclusive(store):

@@ -24,8 +24,8 @@ from tests.durable.world import World, everybody
 from guestlist.ledger import runs
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
-from guestlist.runs.workers.shared import has_ended
-from guestlist.runs.workers.worker import RETRY_SUFFIX, enqueue, schema
+from guestlist.runs.workers.shared import run_has_ended
+from guestlist.runs.workers.worker import RETRY_SUFFIX, enqueue, queue_schema
 
 LOOK = 0.02
 """Seconds between two looks at how far the run is."""
@@ -197,7 +197,7 @@ def on_postgres(url: str, fire: Fire) -> Figures:
             for _ in range(WORKERS - 1):
                 children.start()
             takeover: _Takeover | None = None
-            while not has_ended(store, run):
+            while not run_has_ended(store, run):
                 sent = watch.look()
                 if takeover is not None and takeover.look():
                     figures.takeover = takeover.seconds
@@ -226,7 +226,7 @@ def _doing(store: Store) -> dict[int, int]:
         rows = connection.execute(
             text(
                 "SELECT id, worker_id FROM "  # noqa: S608
-                f"{schema()}.procrastinate_jobs WHERE status = 'doing'"
+                f"{queue_schema()}.procrastinate_jobs WHERE status = 'doing'"
             )
         )
         return {row.id: row.worker_id for row in rows}
@@ -234,7 +234,7 @@ def _doing(store: Store) -> dict[int, int]:
 
 def _is_orphaned(store: Store) -> bool:
     """Whether a chunk lies that a dead worker has had."""
-    jobs, workers = (f"{schema()}.procrastinate_{name}" for name in ("jobs", "workers"))
+    jobs, workers = (f"{queue_schema()}.procrastinate_{name}" for name in ("jobs", "workers"))
     with store.reading() as connection:
         return bool(
             connection.scalar(
@@ -263,7 +263,7 @@ class _Takeover:
     def _hearts(self) -> dict[int, Any]:
         with self._store.reading() as connection:
             rows = connection.execute(
-                text(f"SELECT id, last_heartbeat FROM {schema()}.procrastinate_workers")  # noqa: S608
+                text(f"SELECT id, last_heartbeat FROM {queue_schema()}.procrastinate_workers")  # noqa: S608
             )
             return {row.id: row.last_heartbeat for row in rows}
 
@@ -279,7 +279,7 @@ class _Takeover:
         present = _doing(self._store)
         with self._store.reading() as connection:
             rows = connection.execute(
-                text(f"SELECT id FROM {schema()}.procrastinate_jobs WHERE status = 'todo'")  # noqa: S608
+                text(f"SELECT id FROM {queue_schema()}.procrastinate_jobs WHERE status = 'todo'")  # noqa: S608
             )
             idle = {row.id for row in rows}
         for job, worker in list(self._waiting.items()):

@@ -39,7 +39,7 @@ from guestlist.runs.stop import Stop
 from guestlist.runs.workers import shared
 from guestlist.runs.workers import worker as engine
 from guestlist.runs.workers.together import run_together
-from guestlist.runs.workers.worker import Queue, enqueue, follow, run_worker, schema
+from guestlist.runs.workers.worker import Queue, enqueue, queue_schema, watch_run, work_on_runs
 
 pytestmark = pytest.mark.skipif(postgres.missing() is not None, reason=str(postgres.missing()))
 numbers = itertools.count()
@@ -79,7 +79,7 @@ class Pool:
 
     def _work(self) -> None:
         try:
-            run_worker(self._client, self.url, stop=self.stop)
+            work_on_runs(self._client, self.url, stop=self.stop)
         except Exception as error:
             self.failures.append(error)
 
@@ -124,7 +124,7 @@ class Pool:
             if self.failures:
                 raise self.failures[0]
 
-        return follow(self.store, run, Stop(), watch, accounts=accounts)
+        return watch_run(self.store, run, Stop(), watch, accounts=accounts)
 
     def begin(self, changes: list[Change]) -> int:
         """Writes a run down and puts it into the queue."""
@@ -135,7 +135,7 @@ class Pool:
     def tamper(self, statement: str) -> None:
         """Changes the queue's tables."""
         with self.store.engine.begin() as connection:
-            connection.execute(text(f"SET LOCAL search_path = {schema()}"))
+            connection.execute(text(f"SET LOCAL search_path = {queue_schema()}"))
             connection.execute(text(statement))
 
 
@@ -380,7 +380,7 @@ def test_a_plan_that_a_run_has_overtaken_is_refused_and_the_next_one_is_not(pool
         pool.wait(150)
         with pytest.raises(Conflict, match="plain"):
             runner.begin(lambda: plan, "another", "guestlist.toml", before=claims)
-        assert not shared.has_ended(pool.store, before)
+        assert not shared.run_has_ended(pool.store, before)
         with exclusive(pool.store), runner.paused_workers():
             assert not runner.reconcile().failed
             claims, plan = runner.claims(), pool.uninvited(everybody)
@@ -412,7 +412,7 @@ def test_workers_go_on_after_a_planner_that_was_killed(pool: Pool) -> None:
         assert may_begin(pool, run) == []
     with pool.workers(1):
         deadline = time.monotonic() + 60
-        while not shared.has_ended(pool.store, run):
+        while not shared.run_has_ended(pool.store, run):
             assert time.monotonic() < deadline
             time.sleep(0.1)
     assert pool.service.emails == {one.email: 1 for one in invites(10)}

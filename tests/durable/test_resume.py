@@ -241,7 +241,7 @@ def reset(pool: Pool) -> None:
 
 def wait_for_the_end(pool: Pool, run: int) -> None:
     deadline = time.monotonic() + 60
-    while not shared.has_ended(pool.store, run):
+    while not shared.run_has_ended(pool.store, run):
         assert not pool.failures, pool.failures
         assert time.monotonic() < deadline
         time.sleep(0.05)

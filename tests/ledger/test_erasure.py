@@ -278,7 +278,7 @@ def test_rows_about_others_name_the_person_no_more(story: Story) -> None:
     why = "HTTP 403: ada@example.com may not invite, ada@example.com.au may"
 
     def write(connection: Connection) -> None:
-        shared.stop_account(connection, run, "cloud", 0.0, why)
+        shared.add_halt(connection, run, "cloud", 0.0, why)
         connection.execute(
             update(runs_table).values(actor="ada@example.com", note="for ADA@example.com")
         )

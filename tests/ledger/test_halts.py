@@ -14,8 +14,8 @@ from guestlist.runs.workers import shared
 
 def test_an_account_rests_once_and_its_first_reason_stands(story: Story) -> None:
     run = story.run()
-    story.store.write(lambda connection: shared.stop_account(connection, run, "cloud", 0.0, "401"))
-    story.store.write(lambda connection: shared.stop_account(connection, run, "cloud", 0.0, "403"))
+    story.store.write(lambda connection: shared.add_halt(connection, run, "cloud", 0.0, "401"))
+    story.store.write(lambda connection: shared.add_halt(connection, run, "cloud", 0.0, "403"))
     assert shared.stopped_accounts(story.store, run) == {"cloud": "401"}
     shared.restart_accounts(story.store, run)
     assert shared.stopped_accounts(story.store, run) == {}
@@ -26,10 +26,10 @@ def test_two_workers_may_say_so_at_the_same_time(server: Server) -> None:
     with closing(Store(url)) as one, closing(Store(url)) as other, ThreadPoolExecutor() as pool:
         run = Story(one).run()
         with one.engine.begin() as first:
-            shared.stop_account(first, run, "cloud", 0.0, "401")
+            shared.add_halt(first, run, "cloud", 0.0, "401")
             second = pool.submit(
                 other.write,
-                lambda connection: shared.stop_account(connection, run, "cloud", 0.0, "403"),
+                lambda connection: shared.add_halt(connection, run, "cloud", 0.0, "403"),
             )
             while not second.done() and not one_waits(one):
                 pass

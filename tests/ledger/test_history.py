@@ -143,9 +143,7 @@ def test_what_a_service_says_can_be_written_down_whatever_it_is(story: Story) ->
     """Or the run would end for it, and each that goes on with it as well."""
     run = story.run()
     story.settled(state=OrderState.REFUSED, outcome="Rejected", detail="no \0 such name", run=run)
-    story.store.write(
-        lambda connection: shared.stop_account(connection, run, "cloud", 0.0, "\0 401")
-    )
+    story.store.write(lambda connection: shared.add_halt(connection, run, "cloud", 0.0, "\0 401"))
     (line,) = log_lines(story.store)
     assert line.detail == line.entries[-1].detail == "no  such name"
     assert shared.stopped_accounts(story.store, run) == {"cloud": " 401"}

@@ -12,12 +12,12 @@ import pytest
 from guestlist.errors import ConfigError
 from guestlist.roster.document import (
     Columns,
-    Group,
+    GroupTable,
     LedgerTable,
     LimitsTable,
-    Part,
-    PeopleFile,
-    Person,
+    PeopleFileTable,
+    PersonTable,
+    TomlTable,
 )
 from guestlist.roster.file import read_roster
 
@@ -65,15 +65,15 @@ def test_the_error() -> None:
 @pytest.mark.parametrize(
     ("heading", "part"),
     [
-        ("in `[groups.NAME]`", Group),
-        ("in `[[people]]`", Person),
-        ("in `[[people_from]]`", PeopleFile),
+        ("in `[groups.NAME]`", GroupTable),
+        ("in `[[people]]`", PersonTable),
+        ("in `[[people_from]]`", PeopleFileTable),
         ("column", Columns),
         ("in `[limits]`", LimitsTable),
         ("in `[ledger]`", LedgerTable),
     ],
 )
-def test_every_key_is_in_a_table(heading: str, part: type[Part]) -> None:
+def test_every_key_is_in_a_table(heading: str, part: type[TomlTable]) -> None:
     rows = TEXT.split(f"| {heading} |", 1)[1].split("\n\n", 1)[0]
     told = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (.*?) \|", rows, re.MULTILINE)))
     known = {info.alias or name for name, info in part.model_fields.items()}

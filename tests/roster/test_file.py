@@ -13,7 +13,7 @@ from guestlist.config import open_config, read_config
 from guestlist.errors import ConfigError
 from guestlist.plugins import installed
 from guestlist.roster import Limits, Wanted
-from guestlist.roster.document import Document
+from guestlist.roster.document import RosterDocument
 from guestlist.roster.file import read_roster
 
 WHOLE = """
@@ -165,7 +165,7 @@ def test_the_accounts_are_read_from_the_same_file(read: Read) -> None:
     Path("guestlist.toml").write_text(text.replace('"aitronos"', '"vultr"\napi_key = "k"'))
     config_file = open_config(Path("guestlist.toml"))
     assert list(read_config(config_file, installed()).accounts) == ["cloud", "chat"]
-    assert set(config.KEYS) == set(Document.model_fields)
+    assert set(config.KEYS) == set(RosterDocument.model_fields)
 
 
 # ---------------------------------------------------------------------------- what is wrong

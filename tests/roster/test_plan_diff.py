@@ -30,7 +30,7 @@ from guestlist.models import (
 from guestlist.provider import Flow, Options, operation
 from guestlist.roster import Note, Wanted, make_plan
 from guestlist.roster.desired import AccessResolver, DesiredAccess
-from guestlist.roster.diff import DesiredState, Rules, differences, replacement_grants
+from guestlist.roster.diff import AccountRules, DesiredState, differences, replacement_grants
 
 ADA = "ada@example.com"
 WHEN = datetime(2027, 1, 31, tzinfo=UTC)
@@ -223,7 +223,9 @@ def found(kind: type[Service], person: Guest, entry: DesiredState, **rules: Any)
     carried = rules.pop("carried", None)
     provider = kind()
     facts: dict[str, Any] = {"roles": ROLES, **rules}
-    return [*map(told, differences(Rules("home", provider, **facts), entry, person, carried))]
+    return [
+        *map(told, differences(AccountRules("home", provider, **facts), entry, person, carried))
+    ]
 
 
 @pytest.mark.parametrize(("kind", "roles", "person", "expected"), TABLE)
@@ -270,7 +272,7 @@ def test_not_wanted(kind: type[Service], person: Guest, expected: str) -> None:
 
 def test_reasons_of_withdrawals() -> None:
     for ended, reason in (("", "not in the roster"), ("2027-01-31", "wanted until 2027-01-31")):
-        rules = Rules("home", ANY(), prune=True)
+        rules = AccountRules("home", ANY(), prune=True)
         [change] = differences(rules, DesiredState(ADA, ADA, ended=ended), guest(M))
         assert isinstance(change, Change)
         assert change.reason == reason
@@ -320,7 +322,7 @@ def test_what_is_deferred_instead_of_a_withdrawn_grant(
 ) -> None:
     entry = DesiredState(ADA, ADA, wish(LATER, wanted))
     assert [
-        role.name for role in replacement_grants(Rules("home", LATER()), entry, person)
+        role.name for role in replacement_grants(AccountRules("home", LATER()), entry, person)
     ] == expected
 
 
@@ -378,7 +380,9 @@ def test_no_secret_in_a_change() -> None:
     link, key = SecretStr("https://x/k"), SecretStr("k")
     invitation = Invitation(id="i", email=ADA, state=P, roles=(EDITOR,), link=link, key=key)
     person = guest(P, invitation=invitation)
-    [change] = differences(Rules("home", ANY()), DesiredState(ADA, ADA, wish(ANY, ["a"])), person)
+    [change] = differences(
+        AccountRules("home", ANY()), DesiredState(ADA, ADA, wish(ANY, ["a"])), person
+    )
     assert isinstance(change, Change)
     assert change.invitation == invitation.model_copy(update={"link": None, "key": None})
 
@@ -542,7 +546,7 @@ def test_roles_that_are_deferred_instead_of_withdrawn_ones(
 ) -> None:
     """`e` is deferred already."""
     entry = DesiredState(ADA, ADA, wish(kind, roles), deferred={("role", "r1")})
-    rules = Rules("home", kind(), roles=ROLES)
+    rules = AccountRules("home", kind(), roles=ROLES)
     instead = replacement_grants(rules, entry, person)
     assert [role.label for role in instead] == expected.split()
     assert replacement_grants(rules, DesiredState(ADA, ADA), person) == ()
@@ -564,7 +568,7 @@ def test_roles_that_are_deferred_instead_of_withdrawn_ones(
 )
 def test_reasons_of_invitations(person: Guest, reason: str) -> None:
     """Also where an invitation that ended offered something else."""
-    rules = Rules("home", ANY(), roles=ROLES, invite_declined=True)
+    rules = AccountRules("home", ANY(), roles=ROLES, invite_declined=True)
     entry = DesiredState(ADA, ADA, wish(ANY, ["e", "r"]))
     [change] = differences(rules, entry, person)
     assert isinstance(change, Change)
@@ -573,7 +577,7 @@ def test_reasons_of_invitations(person: Guest, reason: str) -> None:
 
 def test_reasons_of_replacements_name_roles_and_options() -> None:
     entry = DesiredState(ADA, ADA, wish(service(Options=Choice, most_roles=None), ["e"], api=True))
-    rules = Rules("home", service(Options=Choice, most_roles=None)(), roles=ROLES)
+    rules = AccountRules("home", service(Options=Choice, most_roles=None)(), roles=ROLES)
     [change] = differences(rules, entry, guest(P, Role(id="r0")), {"api": False})
     assert isinstance(change, Change)
     assert change.reason == (
@@ -581,7 +585,7 @@ def test_reasons_of_replacements_name_roles_and_options() -> None:
         " it offers a, but the roster wants e"
     )
     none = DesiredState(ADA, ADA, wish(ANY, []))
-    [change] = differences(Rules("home", ANY(), roles=ROLES), none, guest(P, ADMIN))
+    [change] = differences(AccountRules("home", ANY(), roles=ROLES), none, guest(P, ADMIN))
     assert isinstance(change, Change)
     assert change.reason == "the invitation offers a, but the roster wants no role"
 

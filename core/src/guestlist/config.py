@@ -37,7 +37,7 @@ from guestlist.plugins import Plugins
 from guestlist.provider import Provider
 from guestlist.provider.settings import environment_variable, is_secret
 from guestlist.running_sandbox import sandbox_accounts, sandbox_clock, sandbox_url
-from guestlist.tomlfile import Problems, TomlFile, read_toml, unknown
+from guestlist.tomlfile import Problems, TomlFile, read_toml, unknown_name_error
 from guestlist.verbs.accounts import unknown_account
 
 FILE = "guestlist.toml"
@@ -227,7 +227,7 @@ def _config(
 def _check_key(name: str, known: Iterable[str]) -> None:
     known = tuple(known)
     if name not in known:
-        raise unknown("key", name, known).within("", name)
+        raise unknown_name_error("key", name, known).within("", name)
 
 
 def check_account_name(name: object) -> None:

@@ -166,7 +166,7 @@ def test_progress_bars_show_how_many_orders_failed() -> None:
     shown, text = screen(terminal=True)
     tally = Tally("cloud", left=2)
     with ProgressBars(shown) as bars:
-        bars.follow({"cloud": tally})
+        bars.show({"cloud": tally})
         tally.unknown = 1
-        bars.follow({"cloud": tally})
+        bars.show({"cloud": tally})
     assert "1 unknown" in text.getvalue()

@@ -132,7 +132,7 @@ def test_another_roster_takes_the_place_of_a_run_that_was_interrupted(
     applied = cli("apply", "guestlist.toml", "--ledger", url, "--yes")
     assert applied.code == 0, applied.err
     assert [mail.to for mail in sandbox.outbox.emails] == ["eve@example.com"]
-    assert shared.has_ended(store, before)
+    assert shared.run_has_ended(store, before)
     assert shared.stopped_accounts(store, before) == {}
     store.close()
 

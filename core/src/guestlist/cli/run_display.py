@@ -71,7 +71,7 @@ class ProgressBars:
         if self._progress is not None:
             self._progress.stop()
 
-    def follow(self, tallies: Mapping[str, Tally]) -> None:
+    def show(self, tallies: Mapping[str, Tally]) -> None:
         """Shows the present counts of each account."""
         if self._progress is None:
             self._print_lines(tallies)

@@ -116,7 +116,7 @@ class RunReporter:
                 )
             case RunProgress(tallies=tallies):
                 if self._live is not None:
-                    self._live.follow(tallies)
+                    self._live.show(tallies)
             case RunEnded(run, tallies):
                 self._closing.close()
                 self._live = None

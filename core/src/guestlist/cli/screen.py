@@ -155,7 +155,7 @@ class Screen:
         """Whether the output goes to a program, so that each table row must be one line."""
         return self.out.width == UNLIMITED_COLUMNS
 
-    def lines(self, texts: Sequence[str]) -> Text:
+    def multiline(self, texts: Sequence[str]) -> Text:
         """Returns a cell of several lines."""
         return Text("\n".join(map(printable, texts)))
 

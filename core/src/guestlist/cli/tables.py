@@ -375,7 +375,7 @@ class Tables:
         ]
         if origin := _origin(row):
             lines.insert(1, origin)
-        return self._screen.lines(lines)
+        return self._screen.multiline(lines)
 
     def accounts(self, rows: Sequence[AccountRow]) -> None:
         """Prints the configured accounts and whether the services accept their keys."""

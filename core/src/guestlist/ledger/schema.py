@@ -167,7 +167,7 @@ _part("orders_deferred", IS_DEFERRED, orders.c.account, orders.c.key, orders.c.r
 _part("orders_unknown", IS_UNKNOWN, orders.c.account, orders.c.key)
 _part("orders_prepared", IS_PREPARED, orders.c.account, orders.c.key)
 Index("orders_person", orders.c.key, orders.c.settled)
-Index("orders_run", orders.c.run)  # `follow` counts a run's orders every second
+Index("orders_run", orders.c.run)  # `watch_run` counts a run's orders every second
 
 entries = Table(
     "entries",

@@ -26,9 +26,9 @@ from guestlist.models import (
 from guestlist.roster.deferred_grants import desired_brief, withdrawal, withdrawal_reason
 from guestlist.roster.desired import AccessResolver, DesiredAccess, until
 from guestlist.roster.diff import (
+    AccountRules,
     DesiredState,
     Note,
-    Rules,
     deferred_roles,
     differences,
     differing_parts,
@@ -57,7 +57,7 @@ an empty string. Receives the account and the role."""
 
 
 class AccountComparison:
-    """Rules, caches and counts for comparing the people of one account."""
+    """AccountRules, caches and counts for comparing the people of one account."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class AccountComparison:
         self.provider = guests.accounts[name]
         self.resolver = AccessResolver(self.provider, reading.roles)
         self.account = Account(name, self.provider, guests.clock)
-        self.rules = Rules(
+        self.rules = AccountRules(
             account=name,
             provider=self.provider,
             roles=reading.roles,

@@ -58,7 +58,7 @@ class Note(StrEnum):
 
 
 @dataclass(frozen=True)
-class Rules:
+class AccountRules:
     """Settings that apply to all people of one account.
 
     Attributes:
@@ -118,7 +118,7 @@ class DesiredState:
 
 
 def differences(
-    rules: Rules,
+    rules: AccountRules,
     wanted: DesiredState,
     guest: Guest,
     current_options: Mapping[str, Any] | None = None,
@@ -157,7 +157,7 @@ def differences(
 
 @dataclass(frozen=True)
 class _Person:
-    rules: Rules
+    rules: AccountRules
     wanted: DesiredState
     guest: Guest
 
@@ -440,7 +440,7 @@ def deferred_roles(
     return provider.split_roles(wanted)[1]
 
 
-def replacement_grants(rules: Rules, wanted: DesiredState, guest: Guest) -> tuple[Role, ...]:
+def replacement_grants(rules: AccountRules, wanted: DesiredState, guest: Guest) -> tuple[Role, ...]:
     """Returns roles to defer in place of deferred grants that the roster no longer wants.
 
     These are desired roles that the open invitation does not offer, or that a member may lack
@@ -469,7 +469,7 @@ def replacement_grants(rules: Rules, wanted: DesiredState, guest: Guest) -> tupl
 
 
 def _in_words(
-    rules: Rules,
+    rules: AccountRules,
     unlike: Iterable[str],
     desired: DesiredAccess,
     invitation: Invitation,
@@ -491,7 +491,7 @@ def _value(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _labels(rules: Rules, roles: Iterable[Role]) -> str:
+def _labels(rules: AccountRules, roles: Iterable[Role]) -> str:
     return ", ".join((rules.known(role) or role).label for role in roles)
 
 

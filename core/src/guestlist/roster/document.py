@@ -97,7 +97,7 @@ def _form(written: object) -> str | None:
     return ONE if isinstance(written, str) else TRUE if written is True else None
 
 
-class Part(BaseModel):
+class TomlTable(BaseModel):
     """Base class of all parts of the file."""
 
     model_config = ConfigDict(
@@ -131,8 +131,8 @@ Period = Annotated[
 ]
 
 
-class Membership(Part):
-    """Membership in an account, in its long form with roles and options."""
+class MembershipTable(TomlTable):
+    """MembershipTable in an account, in its long form with roles and options."""
 
     roles: list[Text] | None = None
     """The exact roles, by id, name or `kind:name`. If omitted, the person's roles are left
@@ -144,26 +144,26 @@ class Membership(Part):
 Access = Annotated[
     Annotated[Literal[True], Tag(TRUE)]
     | Annotated[list[Text], Tag(LIST)]
-    | Annotated[Membership, Tag(TABLE)],
+    | Annotated[MembershipTable, Tag(TABLE)],
     Discriminator(
         _form,
         custom_error_type="access",
         custom_error_message="must be a list of roles, or true to leave the roles alone",
     ),
 ]
-"""Membership in an account: true (any roles), a list of roles, or a table."""
+"""MembershipTable in an account: true (any roles), a list of roles, or a table."""
 Accesses = dict[str, Access]
 """Memberships by the name of the account."""
 
 
-class Group(Part):
+class GroupTable(TomlTable):
     """A group of people who share accounts and roles."""
 
     accounts: Accesses = {}
     """The accounts and roles of the group's people."""
 
 
-class Person(Part):
+class PersonTable(TomlTable):
     """One person, or several people with the same accounts."""
 
     email: (
@@ -193,7 +193,7 @@ class Person(Part):
     """The last day of the membership, or the time at which it ends. If omitted, it has no end."""
 
 
-class Columns(Part):
+class Columns(TomlTable):
     """Headings of the columns of a CSV file, if they differ from the default names."""
 
     email: Text | None = None
@@ -206,7 +206,7 @@ class Columns(Part):
     until: Text | None = None
 
 
-class PeopleFile(Part):
+class PeopleFileTable(TomlTable):
     """A file of people: TOML with `[[people]]`, or CSV with a heading over each column."""
 
     file: Text
@@ -220,7 +220,7 @@ class PeopleFile(Part):
     """Accounts of all people in the file."""
 
 
-class LimitsTable(Part):
+class LimitsTable(TomlTable):
     """Limits that guard against mistakes in the roster. To exceed them needs confirmation."""
 
     emails_per_person: StrictInt | None = Field(default=None, ge=1)
@@ -237,14 +237,14 @@ class LimitsTable(Part):
     an API key or a program."""
 
 
-class FromEnvironment(Part):
+class FromEnvironment(TomlTable):
     """A value that is read from an environment variable."""
 
     env: Text
     """The name of the variable."""
 
 
-class LedgerTable(Part):
+class LedgerTable(TomlTable):
     """The ledger, which records requests and their outcomes."""
 
     url: (
@@ -264,7 +264,7 @@ class LedgerTable(Part):
     """How long completed entries are kept. `guestlist forget --expired` deletes older ones."""
 
 
-class LedgerDocument(Part):
+class LedgerDocument(TomlTable):
     """A configuration file, of which only the `[ledger]` table is validated."""
 
     model_config = ConfigDict(extra="ignore")
@@ -272,7 +272,7 @@ class LedgerDocument(Part):
     ledger: LedgerTable = LedgerTable()
 
 
-class AccountSettings(Part):
+class AccountSettings(TomlTable):
     """One account at one service. The other settings depend on the provider."""
 
     model_config = ConfigDict(extra="allow")
@@ -281,14 +281,14 @@ class AccountSettings(Part):
     """The name of the provider, such as `vultr`."""
 
 
-class PeopleDocument(Part):
+class PeopleDocument(TomlTable):
     """A file of people that a roster names."""
 
-    people: list[Person] = []
+    people: list[PersonTable] = []
     """The people."""
 
 
-class Document(PeopleDocument):
+class RosterDocument(PeopleDocument):
     """A `guestlist.toml`: accounts, and the people who belong to them."""
 
     accounts: dict[str, Any] = {}
@@ -299,9 +299,9 @@ class Document(PeopleDocument):
     """Limits on the time and the attempts of one call."""
     timezone: Zone = ZoneInfo("UTC")
     """The time zone in which days begin and end, such as `"Europe/Berlin"`. By default UTC."""
-    groups: dict[str, Group] = {}
+    groups: dict[str, GroupTable] = {}
     """Groups of people who share accounts and roles, by names of your choice."""
-    people_from: list[PeopleFile] = []
+    people_from: list[PeopleFileTable] = []
     """Files of people."""
     limits: LimitsTable = LimitsTable()
     ledger: LedgerTable = LedgerTable()

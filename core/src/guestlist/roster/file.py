@@ -23,14 +23,14 @@ from guestlist.errors import ConfigError
 from guestlist.location import ledger_url
 from guestlist.models import Identity
 from guestlist.roster.document import (
-    Document,
     FromEnvironment,
     LedgerDocument,
     LedgerTable,
     LimitsTable,
-    Part,
     PeopleDocument,
-    Person,
+    PersonTable,
+    RosterDocument,
+    TomlTable,
 )
 from guestlist.roster.index import (
     Memberships,
@@ -43,11 +43,11 @@ from guestlist.roster.index import (
 )
 from guestlist.roster.limits import Limits
 from guestlist.roster.problems import EMPTY_HINT, MAX_PROBLEMS, shape_problems
-from guestlist.roster.table import PeopleTable
+from guestlist.roster.table import PeopleCsv
 from guestlist.roster.wanted import Wanted
 from guestlist.tomlfile import Place, Problems, TomlFile, read_toml
 
-D = TypeVar("D", bound=Part)
+D = TypeVar("D", bound=TomlTable)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Roster:
     zone: ZoneInfo
     _index: RosterIndex = field(repr=False)
     _entries: tuple[_Entry, ...] = field(repr=False)
-    _tables: tuple[PeopleTable, ...] = field(repr=False)
+    _tables: tuple[PeopleCsv, ...] = field(repr=False)
     _files: tuple[TomlFile, ...] = field(repr=False)
 
     def place_of(self, account: str, role: str) -> str:
@@ -228,14 +228,14 @@ def read_roster(path: Path, *, allow_empty: bool = False) -> Roster:
     """
     problems = Problems(MAX_PROBLEMS)
     main = _File(open_config(path), problems)
-    document = main.parse(Document)
+    document = main.parse(RosterDocument)
     if document is None:
         raise ConfigError.of(problems.found)
     index = RosterIndex(document.accounts, document.groups)
     for name, group in document.groups.items():
         main.add_problems(index.unknown_names(group.accounts), "groups", name)
     entries = list(_entries(main, document.people, index, {}))
-    tables, files = list[PeopleTable](), [main.toml]
+    tables, files = list[PeopleCsv](), [main.toml]
     for number, settings in enumerate(document.people_from):
         place = ("people_from", number)
         if main.add_problems(index.unknown_names(settings.accounts, settings.groups), *place):
@@ -250,7 +250,7 @@ def read_roster(path: Path, *, allow_empty: bool = False) -> Roster:
             main.add_problems([ConfigError(problem)], *place, "file")
         elif people.suffix.lower() != ".toml":
             with problems:
-                table = PeopleTable(people, settings, index, common)
+                table = PeopleCsv(people, settings, index, common)
                 tables.append(table)
                 if table.is_empty and not allow_empty:
                     problems.add(_empty_file_error(people))
@@ -367,7 +367,7 @@ class _File:
 
 
 def _entries(
-    file: _File, people: Iterable[Person], index: RosterIndex, common: Memberships
+    file: _File, people: Iterable[PersonTable], index: RosterIndex, common: Memberships
 ) -> Iterator[_Entry]:
     """Yields the valid entries of a file. Adds the invalid ones to the problems."""
     for number, person in enumerate(people):

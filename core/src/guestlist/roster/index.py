@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 
 from guestlist.errors import ConfigError
-from guestlist.roster.document import Accesses, Group, Membership
+from guestlist.roster.document import Accesses, GroupTable, MembershipTable
 from guestlist.roster.wanted import DesiredMembership, merge_memberships, unique_roles
-from guestlist.tomlfile import unknown
+from guestlist.tomlfile import unknown_name_error
 
 Memberships = Mapping[str, DesiredMembership]
 """Desired memberships by the name of the account."""
@@ -21,7 +21,7 @@ class RosterIndex:
         accounts: the names of the accounts.
     """
 
-    def __init__(self, accounts: Iterable[str], groups: Mapping[str, Group]) -> None:
+    def __init__(self, accounts: Iterable[str], groups: Mapping[str, GroupTable]) -> None:
         self.accounts = tuple(accounts)
         self._groups = {name: memberships(group.accounts) for name, group in groups.items()}
 
@@ -32,7 +32,7 @@ class RosterIndex:
             ConfigError: there is no account of that name.
         """
         if name not in self.accounts:
-            raise unknown("account", name, self.accounts)
+            raise unknown_name_error("account", name, self.accounts)
         return name
 
     def group(self, name: str) -> Memberships:
@@ -42,7 +42,7 @@ class RosterIndex:
             ConfigError: there is no group of that name.
         """
         if name not in self._groups:
-            raise unknown("group", name, self._groups)
+            raise unknown_name_error("group", name, self._groups)
         return self._groups[name]
 
     def group_accounts(self) -> set[str]:
@@ -78,7 +78,7 @@ def memberships(accounts: Accesses) -> Memberships:
     """Returns the memberships of an `accounts` table, whichever form each entry is written in."""
     found = {}
     for account, access in accounts.items():
-        if isinstance(access, Membership):
+        if isinstance(access, MembershipTable):
             roles = None if access.roles is None else unique_roles(access.roles)
             found[account] = DesiredMembership(roles, access.options)
         else:

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from guestlist.errors import ConfigError
-from guestlist.roster.document import FORMS, Part
-from guestlist.tomlfile import Place, unknown
+from guestlist.roster.document import FORMS, TomlTable
+from guestlist.tomlfile import Place, unknown_name_error
 
 MAX_PROBLEMS = 20
 """Number of problems reported at once. More are usually repetitions of the same mistake."""
@@ -30,12 +30,12 @@ _MESSAGES = {
 """Messages by pydantic's error types."""
 
 
-def shape_problems(error: ValidationError, shape: type[Part]) -> Iterator[ConfigError]:
+def shape_problems(error: ValidationError, shape: type[TomlTable]) -> Iterator[ConfigError]:
     """Yields a ConfigError with its place for each validation error of a part of the file."""
     for one in error.errors(include_url=False, include_input=False):
         place = tuple(key for key in one["loc"] if key not in FORMS)
         if one["type"] == "extra_forbidden":
-            found = unknown("key", str(place[-1]), _known(shape, place[:-1]))
+            found = unknown_name_error("key", str(place[-1]), _known(shape, place[:-1]))
         elif one["type"] == "list_type":
             tables = place in (("people",), ("people_from",))
             hint = f"Write [[{place[0]}]]." if tables else 'Such as ["one", "another"].'
@@ -46,7 +46,7 @@ def shape_problems(error: ValidationError, shape: type[Part]) -> Iterator[Config
         yield found.within("", *place)
 
 
-def _known(part: type[Part], place: Place) -> list[str]:
+def _known(part: type[TomlTable], place: Place) -> list[str]:
     """Returns the keys that are valid at a place within a part."""
     keys = iter(place)
     for key in keys:
@@ -58,12 +58,12 @@ def _known(part: type[Part], place: Place) -> list[str]:
     return list(_fields(part))
 
 
-def _fields(part: type[Part]) -> dict[str, FieldInfo]:
+def _fields(part: type[TomlTable]) -> dict[str, FieldInfo]:
     return {info.alias or name: info for name, info in part.model_fields.items()}
 
 
-def _parts(annotation: Any) -> Iterator[type[Part]]:
-    if isinstance(annotation, type) and issubclass(annotation, Part):
+def _parts(annotation: Any) -> Iterator[type[TomlTable]]:
+    if isinstance(annotation, type) and issubclass(annotation, TomlTable):
         yield annotation
     for inner in get_args(annotation):
         yield from _parts(inner)

@@ -35,7 +35,7 @@ from guestlist.roster.index import merge_all
 from guestlist.roster.problems import MAX_PROBLEMS
 from guestlist.roster.wanted import DesiredMembership
 from guestlist.spreadsheets import escape_formula
-from guestlist.tomlfile import TomlFile, comments, unknown
+from guestlist.tomlfile import TomlFile, comments, unknown_name_error
 
 MAX_PEOPLE_IN_FILE = 1000
 """Maximum number of people in the roster file itself."""
@@ -186,7 +186,7 @@ class _Remainder:
     def read(cls, path: Path, replace: bool) -> _Remainder:
         file = open_config(path)
         if not replace and not file.table.keys().isdisjoint(PEOPLE_KEYS):
-            raise _needs_replace(f"{path} has people in it")
+            raise _needs_replace_error(f"{path} has people in it")
         remainder = {key: value for key, value in file.table.items() if key not in PEOPLE_KEYS}
         with suppress(TOMLKitError, tomllib.TOMLDecodeError):
             document = tomlkit.parse(file.text)
@@ -346,7 +346,7 @@ def _accesses(person: Mapping[str, Any]) -> list[Any]:
     return list(accounts.values()) if isinstance(accounts, dict) else []
 
 
-def _needs_replace(what: str) -> ConfigError:
+def _needs_replace_error(what: str) -> ConfigError:
     return ConfigError(what, hint="To replace them, pass replace=True.")
 
 
@@ -356,7 +356,7 @@ def _nameable_rows(
     """Yields the people that a roster can express. Notes the others in `pulled.left_out`."""
     for account, email, roles, state, *logins in present:
         if account not in accounts:
-            raise unknown("account", account, accounts)
+            raise unknown_name_error("account", account, accounts)
         if state not in CURRENT_STATES:
             continue
         login = logins[0] if logins else ""
@@ -448,7 +448,7 @@ def _write_csv(
 ) -> None:
     table = path.parent / PEOPLE_CSV
     if table.exists() and not replace:
-        raise _needs_replace(f"{table} is there already")
+        raise _needs_replace_error(f"{table} is there already")
     with _replacing(path) as file:
         file.write(remainder.with_people(f'[[people_from]]\nfile = "{PEOPLE_CSV}"\n'))
         dates = ("from", "until") if remainder.days else ()

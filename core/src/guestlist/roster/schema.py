@@ -18,7 +18,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from guestlist.exchange.account import Budget
-from guestlist.roster.document import AccountSettings, Document
+from guestlist.roster.document import AccountSettings, RosterDocument
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -42,13 +42,13 @@ class _ForToml(GenerateJsonSchema):
         return False  # titles would only repeat the names
 
 
-def schema() -> dict[str, Any]:
+def roster_schema() -> dict[str, Any]:
     """Returns the JSON Schema of the roster file.
 
     It does not cover the settings of an account except `provider`, because they depend on the
     installed providers.
     """
-    document = Document.model_json_schema(schema_generator=_ForToml)
+    document = RosterDocument.model_json_schema(schema_generator=_ForToml)
     properties, parts = document["properties"], document["$defs"]
     parts["Account"] = AccountSettings.model_json_schema(schema_generator=_ForToml)
     parts["Budget"] = TypeAdapter(Budget).json_schema(schema_generator=_ForToml)
@@ -60,4 +60,4 @@ def schema() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(schema(), indent=2, ensure_ascii=False))
+    print(json.dumps(roster_schema(), indent=2, ensure_ascii=False))

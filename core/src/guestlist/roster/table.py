@@ -17,7 +17,7 @@ from typing import IO, Any, NamedTuple
 from guestlist.address import person_key, read_email
 from guestlist.errors import ConfigError, InvalidArgument
 from guestlist.roster import cells
-from guestlist.roster.document import DAY_HINT, Columns, PeopleFile, read_day
+from guestlist.roster.document import DAY_HINT, Columns, PeopleFileTable, read_day
 from guestlist.roster.index import (
     Memberships,
     RosterIndex,
@@ -69,7 +69,7 @@ EMPTY = Heading(0, ",", 0, {})
 """The heading of a file that has none, because it is empty."""
 
 
-class PeopleTable:
+class PeopleCsv:
     """A CSV file of people.
 
     Args:
@@ -87,7 +87,7 @@ class PeopleTable:
     """
 
     def __init__(
-        self, path: Path, settings: PeopleFile, index: RosterIndex, common: Memberships
+        self, path: Path, settings: PeopleFileTable, index: RosterIndex, common: Memberships
     ) -> None:
         self.path = path
         self._index = index
@@ -135,7 +135,9 @@ class PeopleTable:
                 where = f"{self.path}:{line}"
                 if len(row) != width:
                     if any(map(str.strip, row[width:])):
-                        problems.add(_row_too_long(len(row), self._heading).found_at(f"{where}: "))
+                        problems.add(
+                            _row_too_long_error(len(row), self._heading).found_at(f"{where}: ")
+                        )
                         continue
                     row = row[:width] + [""] * (width - len(row))
                 # A column that the file lacks has the index -1, and reads this value.
@@ -344,7 +346,7 @@ def _columns(titles: Sequence[str], wanted: Columns) -> dict[str, int]:
     return found
 
 
-def _row_too_long(count: int, heading: Heading) -> ConfigError:
+def _row_too_long_error(count: int, heading: Heading) -> ConfigError:
     return ConfigError(
         f"the row has {count} values, but the heading has {heading.width}",
         hint=f"Put quotes around a value that contains {heading.separator!r}.",

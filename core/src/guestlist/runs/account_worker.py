@@ -231,7 +231,7 @@ class AccountWorker:
         entry = OrderEntry(self._store, order, self._clock)
         try:
             if self._must_keep_role(order):
-                raise _role_kept(order)
+                raise _role_kept_error(order)
             done = perform(self._guests, order, entry)
         except OrderTaken:
             return  # another worker carries it out
@@ -243,7 +243,7 @@ class AccountWorker:
         except GuestlistError as error:
             self._went_wrong(entry, error)
         except Exception as error:  # a bug in a plugin must not stop other orders
-            self._went_wrong(entry, _bug(entry, error))
+            self._went_wrong(entry, _bug_error(entry, error))
         else:
             entry.done(done)
             self._tally.was_done(done.outcome, done.email_sent)
@@ -315,7 +315,7 @@ class AccountWorker:
             self._tally.halted = self._tally.halted or error
 
 
-def _role_kept(order: Order) -> Conflict:
+def _role_kept_error(order: Order) -> Conflict:
     """Returns the error for a role that is not taken away, because the person could not be given
     another one."""
     return Conflict(
@@ -335,7 +335,7 @@ def threads_needed(provider: Provider) -> int:
     return max(2, min(MAX_THREADS, math.ceil(SLOW_REQUEST_SECONDS * min(rates))))
 
 
-def _bug(entry: OrderEntry, error: Exception) -> GuestlistError:
+def _bug_error(entry: OrderEntry, error: Exception) -> GuestlistError:
     bug = GuestlistError(
         f"the provider failed ({type(error).__name__})", hint="Report it to its authors."
     )

@@ -116,7 +116,7 @@ def audit(
         errors = dict(people.errors)
         for problem in people.problems:
             errors.setdefault(problem.account or "", problem)
-        rules = _Rules(
+        policies = _Policies(
             people=people,
             providers=client.accounts,
             allowed=domains(allowed_domains) or client.allowed_domains,
@@ -124,11 +124,11 @@ def audit(
             since=client.clock.now() - timedelta(days=pending_days),
             pending_days=pending_days,
         )
-        found = [one for person in people for one in rules.findings(person)]
-        found += _outside_collaborators(client, people, rules, errors)
+        found = [one for person in people for one in policies.findings(person)]
+        found += _outside_collaborators(client, people, policies, errors)
         kinds, order = list(FindingKind), {name: n for n, name in enumerate(people.accounts)}
         found.sort(key=lambda one: (kinds.index(one.kind), order[one.account], one.person))
-        return AuditResult(tuple(found), tuple(rules.unchecked(roles=not quick)), errors)
+        return AuditResult(tuple(found), tuple(policies.unchecked(roles=not quick)), errors)
 
 
 async def audit_async(
@@ -165,7 +165,7 @@ async def audit_async(
 
 
 @dataclass(frozen=True)
-class _Rules:
+class _Policies:
     """The policies against which each person is checked.
 
     Attributes:
@@ -317,7 +317,7 @@ def _admin_names(provider: Provider, roles: Iterable[Role]) -> str:
 
 
 def _outside_collaborators(
-    client: Guestlist, people: People, rules: _Rules, errors: dict[str, GuestlistError]
+    client: Guestlist, people: People, policies: _Policies, errors: dict[str, GuestlistError]
 ) -> list[Finding]:
     """Returns the outside collaborators of all accounts whose provider lists them. Adds the errors
     of accounts that cannot be read."""
@@ -325,7 +325,7 @@ def _outside_collaborators(
     def read(account: str) -> list[Finding] | GuestlistError:
         try:
             found = _collaborators_of(client.account(account), client.accounts[account])
-            return [one for member in found for one in rules.outside(account, member)]
+            return [one for member in found for one in policies.outside(account, member)]
         except GuestlistError as error:
             return error.about(account=account)
 

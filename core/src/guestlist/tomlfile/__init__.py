@@ -2,6 +2,6 @@
 
 from guestlist.tomlfile.file import TomlFile, read_toml
 from guestlist.tomlfile.lines import Place, comments
-from guestlist.tomlfile.problems import Problems, unknown
+from guestlist.tomlfile.problems import Problems, unknown_name_error
 
-__all__ = ["Place", "Problems", "TomlFile", "comments", "read_toml", "unknown"]
+__all__ = ["Place", "Problems", "TomlFile", "comments", "read_toml", "unknown_name_error"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from guestlist.errors import ConfigError
-from guestlist.tomlfile.lines import Place, lines
+from guestlist.tomlfile.lines import Place, line_numbers
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class TomlFile:
 
     @cached_property
     def _lines(self) -> dict[Place, int]:
-        return lines(self.text)
+        return line_numbers(self.text)
 
     def line_of(self, place: Place) -> int | None:
         """Returns the line of a place, or of the innermost enclosing place with a known line."""

@@ -22,7 +22,7 @@ _END = ""
 """Marks the end of the text."""
 
 
-def lines(text: str) -> dict[Place, int]:
+def line_numbers(text: str) -> dict[Place, int]:
     """Returns the line, from 1, on which each key, table and list element begins.
 
     Args:

@@ -50,7 +50,7 @@ class Problems:
             raise ConfigError.of(self.found)
 
 
-def unknown(what: str, name: str, known: Iterable[str]) -> ConfigError:
+def unknown_name_error(what: str, name: str, known: Iterable[str]) -> ConfigError:
     """Returns an error for a name that does not exist. The hint suggests a similar name."""
     known = tuple(known)
     near = difflib.get_close_matches(name, known, 1)

@@ -116,7 +116,7 @@ def run_worker(session: Session) -> None:
         from guestlist.runs.workers import worker
 
         session.status.show(f"working on {at.ledger.store.name}")
-        worker.run_worker(at.make, at.ledger.store.url)
+        worker.work_on_runs(at.make, at.ledger.store.url)
     session.printed = True
 
 

@@ -40,8 +40,13 @@ def count_unanswered(store: Store, account: str) -> int:
 # ---------------------------------------------------------------------------- stopped accounts
 
 
-def stop_account(connection: Connection, run: int, account: str, now: float, why: str) -> None:
+def stop_account(store: Store, run: int, account: str, now: float, why: Exception) -> None:
     """Stops an account's orders of a run until the run is applied again."""
+    store.write(lambda connection: add_halt(connection, run, account, now, str(why)))
+
+
+def add_halt(connection: Connection, run: int, account: str, now: float, why: str) -> None:
+    """Stops an account as `stop_account` does, in the current transaction."""
     insert_absent(connection, halts, {"run": run, "account": account, "at": now, "why": why})
 
 
@@ -69,7 +74,7 @@ def pause_all(store: Store, now: float) -> bool:
         )
         rows = connection.execute(left.distinct()).all()
         for row in rows:
-            stop_account(connection, row.run, row.account, now, PLANNED)
+            add_halt(connection, row.run, row.account, now, PLANNED)
         return bool(rows)
 
     is_paused = store.make(pause)
@@ -101,7 +106,7 @@ def end_abandoned_pause(store: Store, account: str) -> None:
 # ---------------------------------------------------------------------------- progress
 
 
-def has_ended(store: Store, run: int) -> bool:
+def run_has_ended(store: Store, run: int) -> bool:
     """Returns whether a run has ended."""
     with store.reading() as connection:
         return bool(

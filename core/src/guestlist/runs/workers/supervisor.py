@@ -97,16 +97,11 @@ class Supervisor:
             raise
         except GuestlistError as refusal:
             for run in {order.run for order in lost if order.run is not None}:
-                stop_account(self._store, run, self._account, wall, refusal)
+                shared.stop_account(self._store, run, self._account, wall, refusal)
         else:
             self._guests.report_pause(trouble)
         self._next_look = self._clock.monotonic() + self._pause
         self._pause = min(2 * self._pause, LONGEST_LOOK_SECONDS)
-
-
-def stop_account(store: Store, run: int, account: str, now: float, why: Exception) -> None:
-    """Stops an account's orders of a run until the run is applied again."""
-    store.write(lambda c: shared.stop_account(c, run, account, now, str(why)))
 
 
 def enqueue_next_chunks(

@@ -13,7 +13,7 @@ from guestlist.ledger.store import Store
 from guestlist.runs.runner import Progress, RunSummary
 from guestlist.runs.stop import Stop
 from guestlist.runs.tally import Tally
-from guestlist.runs.workers.worker import enqueue, follow, run_worker
+from guestlist.runs.workers.worker import enqueue, watch_run, work_on_runs
 
 
 def run_together(
@@ -36,7 +36,7 @@ def run_together(
         url: the URL of the ledger's database in PostgreSQL.
         stop: ends the waiting and the work of this process.
         accounts: the accounts that are configured here; None for all.
-        too_long: see `follow`.
+        too_long: see `watch_run`.
 
     Raises:
         LedgerError: the ledger fails. Every request that was sent is in the ledger.
@@ -44,7 +44,7 @@ def run_together(
     ends = Stop()
     with ThreadPoolExecutor(1, "guestlist-worker") as here:
         try:
-            working = here.submit(run_worker, make, url, stop=ends)
+            working = here.submit(work_on_runs, make, url, stop=ends)
 
             def watch(tallies: Mapping[str, Tally]) -> None:
                 if working.done():
@@ -53,9 +53,9 @@ def run_together(
                     progress(tallies)
 
             enqueue(store, run, SystemClock().now().timestamp())
-            return follow(store, run, stop, watch, accounts=accounts, too_long=too_long)
+            return watch_run(store, run, stop, watch, accounts=accounts, too_long=too_long)
         except KeyboardInterrupt:
             stop()
-            return follow(store, run, stop, progress, accounts=accounts)
+            return watch_run(store, run, stop, progress, accounts=accounts)
         finally:
             ends()

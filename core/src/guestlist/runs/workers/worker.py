@@ -56,7 +56,7 @@ from guestlist.runs.unresolved_requests import LONGEST_LOOK_SECONDS
 from guestlist.runs.work import ChunkSource
 from guestlist.runs.workers import shared
 from guestlist.runs.workers.presence import Presence
-from guestlist.runs.workers.supervisor import Supervisor, enqueue_next_chunks, stop_account
+from guestlist.runs.workers.supervisor import Supervisor, enqueue_next_chunks
 from guestlist.signals import handle_signals
 
 TASK = "guestlist:chunk"
@@ -112,7 +112,7 @@ class Queue:
             return bool(
                 connection.scalar(
                     text(
-                        f"SELECT EXISTS (SELECT 1 FROM {schema()}.procrastinate_jobs"  # noqa: S608
+                        f"SELECT EXISTS (SELECT 1 FROM {queue_schema()}.procrastinate_jobs"  # noqa: S608
                         " WHERE queue_name IN (:name, :again) AND status IN ('todo', 'doing'))"
                     ),
                     {"name": queue_name(account), "again": queue_name(account, RETRY_SUFFIX)},
@@ -152,7 +152,7 @@ def enqueue(store: Store, run: int, now: float) -> None:
                     enqueue_next_chunks(store, queue, run, account, now)
 
 
-def follow(
+def watch_run(
     store: Store,
     run: int,
     stop: Stop,
@@ -194,7 +194,7 @@ def follow(
         if progress is not None:
             progress(tallies)
         left = [tally for tally in tallies.values() if tally.left]
-        if not left and not shared.has_ended(store, run):
+        if not left and not shared.run_has_ended(store, run):
             runs.end_run(store, run, clock.now().timestamp())
         if all(tally.halted for tally in left) or stop.wait(CHECK_SECONDS):
             return RunSummary(tallies, interrupted=bool(stop))
@@ -207,7 +207,7 @@ def _no_progress() -> ServiceUnavailable:
     )
 
 
-def run_worker(
+def work_on_runs(
     make: Callable[[Clock], AbstractContextManager[Guestlist]],
     url: str,
     *,
@@ -357,7 +357,7 @@ class _Worker:
         account_worker.run(ChunkSource(self._store, account, ids))
         if isinstance(tally.halted, Unauthorized | ConfigError):
             now = self._guests.clock.now().timestamp()
-            stop_account(self._store, run, account, now, tally.halted)
+            shared.stop_account(self._store, run, account, now, tally.halted)
 
     def _joined(self, run: int, account: str) -> bool:
         """Returns whether this process may send orders of a run. Waits until another process has
@@ -377,7 +377,7 @@ class _Worker:
                 pause = min(2 * pause, LONGEST_LOOK_SECONDS)
             except GuestlistError as refusal:
                 now = self._guests.clock.now().timestamp()
-                stop_account(self._store, run, account, now, refusal)
+                shared.stop_account(self._store, run, account, now, refusal)
             self._stop.wait(pause)
         return False
 
@@ -417,7 +417,7 @@ def queue_name(account: str, way: str = "") -> str:
 
 
 @cache
-def schema() -> str:
+def queue_schema() -> str:
     """Returns the name of the database schema that contains the queue's tables."""
     tables = hashlib.blake2s(SchemaManager.get_schema().encode(), digest_size=4).hexdigest()
     return f"guestlist_queue_{tables}"
@@ -427,7 +427,7 @@ def _conninfo(store: Store) -> str:
     url = make_url(store.engine.url).set(drivername="postgresql")
     plain = url.render_as_string(hide_password=False)
     options = str(conninfo_to_dict(plain).get("options") or "")
-    return make_conninfo(plain, options=f"{options} -c search_path={schema()}".strip())
+    return make_conninfo(plain, options=f"{options} -c search_path={queue_schema()}".strip())
 
 
 def _create(conninfo: str) -> None:
@@ -435,7 +435,7 @@ def _create(conninfo: str) -> None:
         connection.execute(f"SELECT pg_advisory_xact_lock({LockId.TABLES:d})")
         made = connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone()
         if made is None or made[0] is None:
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema()}")
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {queue_schema()}")
             connection.execute(SchemaManager.get_schema().encode())
 
 
