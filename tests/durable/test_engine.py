@@ -355,7 +355,7 @@ def test_ctrl_c_while_the_worker_begins_ends_it_too(
             super().submit(*work, **facts)
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("guestlist.runs.workers.together.run_worker", worker)
+    monkeypatch.setattr("guestlist.runs.workers.together.work_on_runs", worker)
     monkeypatch.setattr("guestlist.runs.workers.together.ThreadPoolExecutor", Interrupted)
     run = pool.begin(invites(1))
     summary = run_together(pool.store, run, pool._client, pool.url, Stop())
