@@ -13,7 +13,7 @@ import pytest
 from guestlist.event import Event
 from guestlist.exchange.account import Account, Budget, Call
 from guestlist.exchange.policy import run
-from guestlist.exchange.step import Block, Failure, Outgoing, Send, Sleep, Steps
+from guestlist.exchange.step import Block, Outgoing, Send, SendFailure, Sleep, Steps
 from guestlist.models import Invitation, NewInvitation, State
 from guestlist.provider import (
     Flow,
@@ -90,7 +90,7 @@ class Limited(Acme):
         return (Limit(10, 60.0),)
 
 
-Answer = Response | Failure | BaseException | Callable[[Outgoing], Response | Failure]
+Answer = Response | SendFailure | BaseException | Callable[[Outgoing], Response | SendFailure]
 
 
 class Stage:
@@ -110,7 +110,7 @@ class Stage:
         """Runs the steps to their end; all answers have to be asked for."""
         left = list(answers)
 
-        def answering(outgoing: Outgoing) -> Response | Failure:
+        def answering(outgoing: Outgoing) -> Response | SendFailure:
             assert left, f"an unexpected request: {outgoing.method}"
             answer = left.pop(0)
             if isinstance(answer, BaseException):
@@ -130,7 +130,7 @@ class Stage:
 
         return self.run(run(self.call, flow()), *answers)
 
-    def serve(self, steps: Steps[T], service: Callable[[Outgoing], Response | Failure]) -> T:
+    def serve(self, steps: Steps[T], service: Callable[[Outgoing], Response | SendFailure]) -> T:
         """Runs the steps to their end; the service answers every request."""
         result: Any = None
         try:
@@ -155,10 +155,10 @@ class Stage:
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
 
-    def later(self, seconds: float, answer: Response | Failure) -> Answer:
+    def later(self, seconds: float, answer: Response | SendFailure) -> Answer:
         """An answer that takes its time."""
 
-        def answering(_: Outgoing) -> Response | Failure:
+        def answering(_: Outgoing) -> Response | SendFailure:
             self.clock.sleep(seconds)
             return answer
 

@@ -34,7 +34,7 @@ from guestlist.exchange.drive import AsyncDriver
 from guestlist.exchange.policy import Verdict, judge, run
 from guestlist.exchange.rate_limiter import RateLimiter, Reservation
 from guestlist.exchange.recording import Intent, Journal, Preparation
-from guestlist.exchange.step import Acquire, Failure, Release, Send
+from guestlist.exchange.step import Acquire, Release, Send, SendFailure
 from guestlist.exchange.wire import HttpxWire
 from guestlist.models import Guest, Member, NewInvitation, State
 from guestlist.provider import Flow, Provider, Request, Response, explain, operation
@@ -46,11 +46,11 @@ CREATE = Request.post("things", json={"name": "x"})
 EFFECTS = [READ, REPEATABLE, CREATE]
 NOBODY = Guest(account="acme", email="ada@example.com", state=State.GONE)
 
-REFUSED = Failure("no connection", sent=False)
-RESET = Failure("the connection broke", cause=ConnectionResetError("reset"))
-CUT_OFF = Failure("the connection broke", status=200)
-HUGE = Failure("the answer is larger than the limit", status=200, malformed=True)
-ENCODED = Failure("the answer is encoded", status=200, malformed=True)
+REFUSED = SendFailure("no connection", sent=False)
+RESET = SendFailure("the connection broke", cause=ConnectionResetError("reset"))
+CUT_OFF = SendFailure("the connection broke", status=200)
+HUGE = SendFailure("the answer is larger than the limit", status=200, malformed=True)
+ENCODED = SendFailure("the answer is encoded", status=200, malformed=True)
 
 UNDECIDED = [RESET, *map(Response, (408, 500, 502, 503, 504, 599, 100, 302, 303))]
 FINAL = {
@@ -78,7 +78,7 @@ def by_effect(request: Request) -> str:
     return request.effect.value
 
 
-def by_status(answer: Response | Failure) -> str:
+def by_status(answer: Response | SendFailure) -> str:
     return str(answer.status) if isinstance(answer, Response) else answer.reason
 
 
@@ -91,9 +91,9 @@ def by_status(answer: Response | Failure) -> str:
         (REFUSED, Verdict.NOT_SENT),
         (CUT_OFF, Verdict.DONE),
         (HUGE, Verdict.DONE),
-        (Failure("cut off", status=404), Verdict.FINAL),
-        (Failure("cut off", status=500), Verdict.UNKNOWN),
-        (Failure("cut off", status=429), Verdict.LIMITED),
+        (SendFailure("cut off", status=404), Verdict.FINAL),
+        (SendFailure("cut off", status=500), Verdict.UNKNOWN),
+        (SendFailure("cut off", status=429), Verdict.LIMITED),
         *((Response(status), Verdict.DONE) for status in (200, 201, 202, 204, 299)),
         *((Response(status), Verdict.FINAL) for status in (*FINAL, 402, 405, 418, 499)),
         (Response(429), Verdict.LIMITED),
@@ -101,7 +101,7 @@ def by_status(answer: Response | Failure) -> str:
     ],
     ids=str,
 )
-def test_verdicts(answer: Response | Failure, verdict: Verdict) -> None:
+def test_verdicts(answer: Response | SendFailure, verdict: Verdict) -> None:
     assert judge(answer) is verdict
 
 
@@ -270,7 +270,7 @@ def test_what_is_final_is_never_sent_again(stage: Any, request_: Request, status
 def test_a_refusal_whose_body_is_cut_off_is_that_refusal(stage: Any, status: int) -> None:
     acme = stage()
     with pytest.raises(FINAL[status]) as caught:
-        acme.send(CREATE, Failure("the connection broke", status=status))
+        acme.send(CREATE, SendFailure("the connection broke", status=status))
     assert caught.value.happened is False
 
 
@@ -284,7 +284,7 @@ def test_a_redirect_is_told(stage: Any, reply: Reply) -> None:
 
 
 @pytest.mark.parametrize("answer", [CUT_OFF, HUGE, ENCODED], ids=by_status)
-def test_a_create_that_was_answered_yes_has_happened(stage: Any, answer: Failure) -> None:
+def test_a_create_that_was_answered_yes_has_happened(stage: Any, answer: SendFailure) -> None:
     acme = stage()
     with pytest.raises(MalformedResponse) as caught:
         acme.send(CREATE, answer)
@@ -357,13 +357,13 @@ PAGES = {
     "html": Response(200, {"content-type": "text/html; charset=utf-8"}, b"<html>Sign in</html>"),
     "no type": Response(200, {}, b"\n <html>Sign in</html>"),
     "text": Response(201, {"content-type": "text/plain"}, b"OK"),
-    "cut off": Failure("the connection broke", status=200, media_type="text/html"),
+    "cut off": SendFailure("the connection broke", status=200, media_type="text/html"),
 }
 
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 def test_a_page_instead_of_an_answer_does_not_prove_that_a_create_happened(
-    stage: Any, page: Response | Failure
+    stage: Any, page: Response | SendFailure
 ) -> None:
     acme = stage()
     with pytest.raises(OutcomeUnknown, match="not from the service's API") as caught:
@@ -410,7 +410,7 @@ def test_an_answer_of_the_api_is_one(stage: Any, answer: Response) -> None:
 
 
 @pytest.mark.parametrize("answer", UNDECIDED, ids=by_status)
-def test_a_create_is_never_sent_again_blindly(stage: Any, answer: Response | Failure) -> None:
+def test_a_create_is_never_sent_again_blindly(stage: Any, answer: Response | SendFailure) -> None:
     acme = stage()
     with pytest.raises(OutcomeUnknown, match="no answer shows whether POST /things") as caught:
         acme.send(CREATE, answer)
@@ -423,7 +423,7 @@ def test_a_create_is_never_sent_again_blindly(stage: Any, answer: Response | Fai
 @pytest.mark.parametrize("request_", [READ, REPEATABLE], ids=by_effect)
 @pytest.mark.parametrize("answer", UNDECIDED, ids=by_status)
 def test_what_may_be_repeated_is(
-    stage: Any, reply: Reply, request_: Request, answer: Response | Failure
+    stage: Any, reply: Reply, request_: Request, answer: Response | SendFailure
 ) -> None:
     acme = stage()
     assert acme.send(request_, answer, answer, reply({})).status == 200
@@ -664,7 +664,7 @@ def test_an_interruption_while_the_ledger_writes_says_what_may_have_happened(
 
 @pytest.mark.parametrize("answer", [Response(200), RESET], ids=by_status)
 def test_an_interruption_while_the_end_is_written_says_what_may_have_happened(
-    stage: Any, answer: Response | Failure
+    stage: Any, answer: Response | SendFailure
 ) -> None:
     class Line:
         def intend(self, request: str, preparation: Preparation | None) -> None:
@@ -767,7 +767,7 @@ def test_what_the_flow_does_not_catch_says_where_it_happened(stage: Any, steps: 
     ids=str,
 )
 def test_once_something_was_done_every_failure_says_so(
-    stage: Any, steps: Any, second: Response | Failure
+    stage: Any, steps: Any, second: Response | SendFailure
 ) -> None:
     acme = stage(steps)
     with pytest.raises(GuestlistError) as caught:
@@ -777,7 +777,7 @@ def test_once_something_was_done_every_failure_says_so(
 
 @pytest.mark.parametrize("second", [Response(400), REFUSED])
 def test_as_long_as_nothing_was_done_every_failure_says_so(
-    stage: Any, steps: Any, second: Response | Failure
+    stage: Any, steps: Any, second: Response | SendFailure
 ) -> None:
     acme = stage(steps, attempts=1)
     with pytest.raises(GuestlistError) as caught:
@@ -874,7 +874,7 @@ def test_a_500_that_the_provider_calls_a_refusal_is_final(
     with pytest.raises(OutcomeUnknown):
         acme.send(CREATE, reply({"message": "no idea"}, status=500))
     with pytest.raises(OutcomeUnknown):  # the body, which states it, did not arrive
-        acme.send(CREATE, Failure("cut off", status=500))
+        acme.send(CREATE, SendFailure("cut off", status=500))
 
 
 # ---------------------------------------------------------------------------- telling

@@ -20,13 +20,13 @@ from guestlist.errors import (
 )
 from guestlist.exchange.policy import run
 from guestlist.exchange.recovery import Creation, once
-from guestlist.exchange.step import Failure, Outgoing, Steps
+from guestlist.exchange.step import Outgoing, SendFailure, Steps
 from guestlist.models import Invitation, NewInvitation, Outcome, State
 from guestlist.provider import Flow, Provider, Request, Response, operation
 from guestlist.verbs import Accounts, invite
 
-LOST = Failure("the connection broke")
-TIMED_OUT = Failure("no answer in time")
+LOST = SendFailure("the connection broke")
+TIMED_OUT = SendFailure("no answer in time")
 PAGE = Response(201, {"content-type": "text/html"}, b"<html>Created</html>")
 GRACE = 30.0
 
@@ -70,7 +70,7 @@ class Service:
         self.looks: list[float] = []
         self.broken_until = 0.0
 
-    def __call__(self, outgoing: Outgoing) -> Response | Failure:
+    def __call__(self, outgoing: Outgoing) -> Response | SendFailure:
         now = self.scene.clock.elapsed
         if outgoing.method == "POST":
             self.posts += 1
@@ -81,10 +81,10 @@ class Service:
         seen = [at for at in self.created if at <= now]
         return Response(200, {}, b'"t1"' if seen else b"null")
 
-    def _create(self, fate: str, now: float) -> Response | Failure:
+    def _create(self, fate: str, now: float) -> Response | SendFailure:
         if fate in ("done", "lost after", "unreadable", "page, made"):
             self.created.append(now + self.effect_after)
-        answers: dict[str, Response | Failure] = {
+        answers: dict[str, Response | SendFailure] = {
             "done": Response(201, {}, b'{"id": "t1"}'),
             "lost after": LOST,
             "lost before": TIMED_OUT,
@@ -92,7 +92,7 @@ class Service:
             "page": PAGE,
             "page, made": PAGE,
             "refused": Response(422),
-            "not sent": Failure("no connection", sent=False),
+            "not sent": SendFailure("no connection", sent=False),
         }
         return answers[fate]
 

@@ -22,7 +22,7 @@ from guestlist.errors import (
     ServiceUnavailable,
 )
 from guestlist.exchange.policy import run
-from guestlist.exchange.step import Failure
+from guestlist.exchange.step import SendFailure
 from guestlist.models import Invitation, InviteResult, Member, NewInvitation, Outcome, State
 from guestlist.provider import Flow, Page, Provider, Request, Response, explain, operation, setting
 from pytest_guestlist.clock import VirtualClock
@@ -177,7 +177,7 @@ def test_what_cannot_be_read_may_be_a_refusal(stage: Any, content: bytes, happen
 
 @pytest.mark.parametrize("malformed", [False, True])
 def test_a_2xx_of_which_only_the_status_came_may_be_a_refusal(stage: Any, malformed: bool) -> None:
-    chatty, cut = stage(Chatty()), Failure("cut off", status=200, malformed=malformed)
+    chatty, cut = stage(Chatty()), SendFailure("cut off", status=200, malformed=malformed)
     with pytest.raises(OutcomeUnknown):
         chatty.send(CREATE, cut)
 

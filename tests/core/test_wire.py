@@ -29,7 +29,7 @@ from typing import Any
 import httpx
 import pytest
 
-from guestlist.exchange.step import Failure, Outgoing
+from guestlist.exchange.step import Outgoing, SendFailure
 from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
 from guestlist.provider import Response
 
@@ -168,7 +168,7 @@ def closed_port() -> int:
 
 # ---------------------------------------------------------------------------- the ways of sending
 
-Send = Callable[[Outgoing], Response | Failure]
+Send = Callable[[Outgoing], Response | SendFailure]
 
 
 @contextmanager
@@ -242,13 +242,13 @@ def outgoing(url: str, method: str = "GET", **changes: Any) -> Outgoing:
     return Outgoing(method=method, url=url, **{**facts, **changes})
 
 
-def failed(answer: Response | Failure) -> Failure:
-    assert isinstance(answer, Failure)
+def failed(answer: Response | SendFailure) -> SendFailure:
+    assert isinstance(answer, SendFailure)
     assert "\n" not in answer.reason
     return answer
 
 
-def came(answer: Response | Failure) -> Response:
+def came(answer: Response | SendFailure) -> Response:
     assert isinstance(answer, Response), answer
     return answer
 

@@ -29,7 +29,7 @@ from tests.hostile.answers import (
 )
 from tests.hostile.plans import PLANS, plan
 
-from guestlist.exchange.step import Failure
+from guestlist.exchange.step import SendFailure
 from guestlist.provider import Response
 
 
@@ -87,7 +87,7 @@ def _invented(case: Case, number: int) -> None:
         suppress_health_check=list(HealthCheck),
     )
     @given(answers=ANY_ANSWERS)
-    def answered(answers: list[Response | Failure]) -> None:
+    def answered(answers: list[Response | SendFailure]) -> None:
         operate(case, repeated(answers)).check_honest()
 
     answered()

@@ -24,7 +24,7 @@ from tests.pacing.traffic import BASE_URL, SimulatedTime
 from guestlist.errors import GuestlistError
 from guestlist.exchange.account import Account, Budget, Call
 from guestlist.exchange.policy import Verdict, judge, run
-from guestlist.exchange.step import Acquire, Block, Failure, Release, Send, Sleep, Steps
+from guestlist.exchange.step import Acquire, Block, Release, Send, SendFailure, Sleep, Steps
 from guestlist.models import Invitation, Member, NewInvitation, Role, State
 from guestlist.plugins import installed
 from guestlist.provider import Effect, Flow, Provider, Request, Response, Token
@@ -37,7 +37,7 @@ ENDLESS = 2000
 """Requests after which an operation that goes on asking is taken to hang."""
 
 T = TypeVar("T")
-Answer = Response | Failure
+Answer = Response | SendFailure
 Answers = Callable[[int], Answer]
 """What the request of that number, from 0, is answered with."""
 
@@ -470,7 +470,7 @@ STATUSES = st.sampled_from(
 
 RESPONSES = st.builds(Response, STATUSES, HEADERS, CONTENTS)
 FAILURES = st.builds(
-    Failure,
+    SendFailure,
     st.sampled_from(["broken", ""]),
     st.booleans(),
     st.sampled_from([None, 200, 204, 404, 500]),

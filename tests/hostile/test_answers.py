@@ -26,7 +26,7 @@ from tests.hostile.answers import (
 from tests.hostile.plans import PLANS, plan
 
 from guestlist.errors import MalformedResponse
-from guestlist.exchange.step import Failure
+from guestlist.exchange.step import SendFailure
 from guestlist.provider import Provider, Response
 
 few = settings(max_examples=settings().max_examples // 5)
@@ -36,7 +36,7 @@ few = settings(max_examples=settings().max_examples // 5)
 @pytest.mark.parametrize("name", providers())
 @few
 @given(answers=ANY_ANSWERS)
-def test_any_answer_to_any_operation(name: str, answers: list[Response | Failure]) -> None:
+def test_any_answer_to_any_operation(name: str, answers: list[Response | SendFailure]) -> None:
     for case in cases_of(name):
         note(f"operation: {case}")
         operate(case, repeated(answers)).check_honest()
@@ -67,7 +67,7 @@ def test_the_genuine_answers_are_genuine() -> None:
 @pytest.mark.parametrize("provider", providers().values(), ids=lambda one: one.name)
 @few
 @given(answers=ANY_ANSWERS)
-def test_any_answer_to_any_verb(provider: Provider, answers: list[Response | Failure]) -> None:
+def test_any_answer_to_any_verb(provider: Provider, answers: list[Response | SendFailure]) -> None:
     for name in PLANS:
         _act(provider, name, answers)
 

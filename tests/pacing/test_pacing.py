@@ -27,7 +27,7 @@ from guestlist.exchange.policy import run
 from guestlist.exchange.rate_limiter import MARGIN_SECONDS, RateLimiter
 from guestlist.exchange.recording import Preparation
 from guestlist.exchange.recovery import once
-from guestlist.exchange.step import Block, Failure, Send, Sleep, Steps
+from guestlist.exchange.step import Block, Send, SendFailure, Sleep, Steps
 from guestlist.ledger.orders import OrderTaken
 from guestlist.models import Guest, State
 from guestlist.provider import Flow, Limit, Request, Response
@@ -318,7 +318,7 @@ def _post() -> Flow[int]:
     return (yield Request.post("v2", "invitation", json={})).status
 
 
-def carry_out(time: SimulatedTime, steps: Steps[Any], *answers: Response | Failure) -> Any:
+def carry_out(time: SimulatedTime, steps: Steps[Any], *answers: Response | SendFailure) -> Any:
     """Runs steps; the last answer is given again and again."""
     left = list(answers)
     step = next(steps)
@@ -337,7 +337,7 @@ def carry_out(time: SimulatedTime, steps: Steps[Any], *answers: Response | Failu
             return done.value
 
 
-def fails(budget: Budget, flow: Flow[int], *answers: Response | Failure) -> GuestlistError:
+def fails(budget: Budget, flow: Flow[int], *answers: Response | SendFailure) -> GuestlistError:
     time = SimulatedTime()
     account = Account("cloud", Vultr(api_key="a"), time, random=random.Random(0))
     with pytest.raises(GuestlistError) as failed:
@@ -392,7 +392,7 @@ def test_a_doubt_that_may_not_wait_tells_so() -> None:
 
     call = Call(account, Budget(waiting=5.0))
     with pytest.raises(OutcomeUnknown, match="5 s of waiting") as failed:
-        carry_out(time, once(call, _post, look), Failure("broken"))
+        carry_out(time, once(call, _post, look), SendFailure("broken"))
     assert failed.value.budget == "5 s of waiting"
     assert failed.value.happened is None
 

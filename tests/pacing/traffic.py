@@ -18,7 +18,7 @@ from typing import Any
 
 from guestlist.errors import GuestlistError
 from guestlist.exchange.account import Account, Budget
-from guestlist.exchange.step import Acquire, Block, Failure, Release, Send, Sleep, Steps
+from guestlist.exchange.step import Acquire, Block, Release, Send, SendFailure, Sleep, Steps
 from guestlist.provider import Provider, Response
 from guestlist.sandbox.service import AdjustableClock, Service
 from guestlist.verbs import Accounts, check
@@ -193,7 +193,7 @@ class Simulation:
     def _arrive(
         self, steps: Steps[Any], step: Send, calls: Callable[[], Steps[Any] | None]
     ) -> None:
-        answer: Response | Failure = self._wire.send(step.outgoing)
+        answer: Response | SendFailure = self._wire.send(step.outgoing)
         if isinstance(answer, Response):
             answer = self.tamper(answer)
             self.traffic.statuses[answer.status] += 1

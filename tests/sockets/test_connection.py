@@ -24,7 +24,7 @@ import pytest
 import trustme
 from tests.cancelled import CancelledAt
 
-from guestlist.exchange.step import Failure, Outgoing
+from guestlist.exchange.step import Outgoing, SendFailure
 from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
 from guestlist.provider import Response
 from pytest_guestlist.framing import END_OF_HEAD, answer_of, headers_of, split_message
@@ -36,7 +36,7 @@ ELSEWHERE = "service.test"
 PATIENCE = 20.0
 """Seconds after which something hangs."""
 
-Answers = list[Response | Failure]
+Answers = list[Response | SendFailure]
 Serve = Callable[[socket.socket], object]
 """What the service does with a connection; then it is closed."""
 
@@ -246,7 +246,7 @@ def test_an_answer_may_end_with_the_connection(
 def test_an_answer_that_is_cut_off_is_none(send: Callable[..., Answers], service: Wanted) -> None:
     with service(answering(answer_of(200, LARGE, {})[:-1])) as there:
         (answer,) = send(outgoing(there.url))
-    assert isinstance(answer, Failure)
+    assert isinstance(answer, SendFailure)
     assert answer.status == 200
 
 
@@ -257,7 +257,7 @@ def test_a_connection_that_breaks_is_told(send: Callable[..., Answers], service:
 
     with service(serve) as there:
         (answer,) = send(outgoing(there.url))
-    assert isinstance(answer, Failure)
+    assert isinstance(answer, SendFailure)
     assert answer.sent
     assert "the connection broke" in answer.reason
 
@@ -267,7 +267,7 @@ def test_a_service_that_does_not_answer_is_given_up(
 ) -> None:
     with service() as there:
         (answer,) = send(replace(outgoing(there.url), timeout=0.2))
-        assert isinstance(answer, Failure)
+        assert isinstance(answer, SendFailure)
         assert answer.sent
         assert answer.reason.startswith("no answer in time")
 
@@ -293,7 +293,7 @@ def test_what_was_given_up_does_not_arrive_later(
     with service(serve, held=1 << 12) as there:
         request = replace(outgoing(there.url, LARGE[: 1 << 18]), timeout=0.3)
         (answer,) = send(request, between=given_up.set)
-    assert isinstance(answer, Failure)
+    assert isinstance(answer, SendFailure)
     assert came == []
 
 
@@ -303,7 +303,7 @@ def test_a_service_that_does_not_read_is_given_up(
 ) -> None:
     with service() as there:
         (answer,) = send(replace(outgoing(there.url, LARGE * 4), timeout=0.2))
-        assert isinstance(answer, Failure)
+        assert isinstance(answer, SendFailure)
         assert answer.sent
         assert "in time" in answer.reason
 
@@ -325,7 +325,7 @@ def test_whoever_is_not_trusted_is_told_nothing(send: Callable[..., Answers]) ->
     trustme.CA().issue_cert("127.0.0.1").configure_cert(stranger)
     with Service(tls=stranger) as there:
         (answer,) = send(outgoing(there.url))
-    assert isinstance(answer, Failure)
+    assert isinstance(answer, SendFailure)
     assert not answer.sent
     assert answer.reason.startswith("no connection")
 
@@ -407,7 +407,7 @@ def test_what_comes_before_tls_is_no_answer(
         # if the bytes come with the proxy's own answer, httpcore drops them, and TLS times out
         request.timeout = request.total = 2.0
         (answer,) = send(request)
-    assert isinstance(answer, Failure)
+    assert isinstance(answer, SendFailure)
     assert not answer.sent
 
 
@@ -424,7 +424,7 @@ def test_of_what_a_proxy_does_not_let_through_nothing_was_sent(
     with Tunnel(None) as proxy:
         monkeypatch.setenv("https_proxy", proxy.url)
         (answer,) = way(outgoing(f"https://{ELSEWHERE}/"))
-    assert isinstance(answer, Failure)
+    assert isinstance(answer, SendFailure)
     assert answer.reason.startswith("the proxy refused the request: 407")
     assert not answer.sent
 
@@ -439,7 +439,7 @@ def test_what_breaks_behind_a_proxy_s_tunnel_may_have_been_sent(
         monkeypatch.setenv("SSL_CERT_FILE", str(authority[1]))
         monkeypatch.setenv("https_proxy", proxy.url)
         (answer,) = way(outgoing(there.url.replace("127.0.0.1", ELSEWHERE)))
-    assert isinstance(answer, Failure)
+    assert isinstance(answer, SendFailure)
     assert answer.sent
 
 
@@ -505,7 +505,7 @@ def test_a_connection_whose_request_was_given_up_is_reset(
     with service(endings) as there:
         (answer,) = send(replace(outgoing(there.url), timeout=0.2))
         assert there.closed.acquire(timeout=20)
-    assert isinstance(answer, Failure)
+    assert isinstance(answer, SendFailure)
     assert endings.seen == ["reset"]
 
 
@@ -520,6 +520,6 @@ def test_bytes_in_place_of_tls_end_a_call_at_once(send: Callable[..., Answers]) 
         began = time.monotonic()
         (answer,) = send(outgoing(there.url.replace("http:", "https:")))
         took = time.monotonic() - began
-    assert isinstance(answer, Failure)
+    assert isinstance(answer, SendFailure)
     assert not answer.sent
     assert took < 5  # the call might take 20 s

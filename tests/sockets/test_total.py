@@ -13,7 +13,7 @@ import anyio
 import httpx
 import pytest
 
-from guestlist.exchange.step import Failure, Outgoing
+from guestlist.exchange.step import Outgoing, SendFailure
 from guestlist.exchange.wire import AsyncHttpxWire, HttpxWire
 from guestlist.provider import Response
 from pytest_guestlist.faults import Door, Fault, Forward, answering
@@ -30,7 +30,7 @@ def outgoing(url: str, total: float = TOTAL) -> Outgoing:
     return Outgoing("POST", f"{url}/", {}, b"{}", timeout=5.0, total=total, max_body=1 << 20)
 
 
-def sync(url: str) -> Response | Failure:
+def sync(url: str) -> Response | SendFailure:
     wire = HttpxWire()
     try:
         return wire.send(outgoing(url))
@@ -38,8 +38,8 @@ def sync(url: str) -> Response | Failure:
         wire.close()
 
 
-def asynchronous(url: str, backend: str = "asyncio") -> Response | Failure:
-    async def send() -> Response | Failure:
+def asynchronous(url: str, backend: str = "asyncio") -> Response | SendFailure:
+    async def send() -> Response | SendFailure:
         wire = AsyncHttpxWire()
         try:
             return await wire.send(outgoing(url))
@@ -66,14 +66,14 @@ def drip(part: str) -> Fault:
 @pytest.mark.parametrize("part", DRIPPING)
 @pytest.mark.parametrize("send", [sync, asynchronous, on_trio])
 def test_a_dripping_answer_is_given_up(
-    send: Callable[[str], Response | Failure], part: str
+    send: Callable[[str], Response | SendFailure], part: str
 ) -> None:
     with FaultProxy(NOWHERE, [drip(part)]) as proxy:
         began = time.monotonic()
         answer = send(proxy.url)
         took = time.monotonic() - began
 
-    assert isinstance(answer, Failure)
+    assert isinstance(answer, SendFailure)
     assert answer.sent
     assert TOTAL * 0.9 < took < LONGEST
 
@@ -84,21 +84,21 @@ def test_a_dripping_body_is_given_up_with_a_transport_that_the_caller_brings() -
         answer = HttpxWire(transport=transport).send(outgoing(proxy.url))
         took = time.monotonic() - began
 
-    assert isinstance(answer, Failure)
+    assert isinstance(answer, SendFailure)
     assert answer.status == 201
     assert took < LONGEST
 
 
 @pytest.mark.parametrize("send", [sync, asynchronous, on_trio])
 def test_a_tls_handshake_that_stalls_is_given_up_and_nothing_was_sent(
-    send: Callable[[str], Response | Failure],
+    send: Callable[[str], Response | SendFailure],
 ) -> None:
     with FaultProxy(NOWHERE, door=Door.SILENT) as proxy:
         began = time.monotonic()
         answer = send(proxy.url.replace("http:", "https:"))
         took = time.monotonic() - began
 
-    assert isinstance(answer, Failure)
+    assert isinstance(answer, SendFailure)
     assert not answer.sent
     assert took < LONGEST
 
@@ -110,5 +110,5 @@ def test_the_end_of_one_call_is_not_the_end_of_the_next() -> None:
         answer = wire.send(outgoing(proxy.url, total=30.0))
         wire.close()
 
-    assert isinstance(late, Failure)
+    assert isinstance(late, SendFailure)
     assert isinstance(answer, Response)

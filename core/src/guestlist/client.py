@@ -64,8 +64,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Plan = Callable[Concatenate[Accounts, P], Steps[T]]
-Listing = Callable[Concatenate[Accounts, P], Walk[T]]
+StepsVerb = Callable[Concatenate[Accounts, P], Steps[T]]
+ListVerb = Callable[Concatenate[Accounts, P], Walk[T]]
 
 
 class _Client:
@@ -478,7 +478,7 @@ class _Verb(Generic[P, T]):
         def __get__(self, client: object, owner: type) -> Callable[P, T]: ...
 
 
-def _sync(verb: Plan[P, T]) -> _Verb[P, T]:
+def _sync(verb: StepsVerb[P, T]) -> _Verb[P, T]:
     def run(self: Guestlist, *args: P.args, **kwargs: P.kwargs) -> T:
         with self._span(verb.__name__):
             return self._driver.run(verb(self._accounts, *args, **kwargs))
@@ -487,7 +487,7 @@ def _sync(verb: Plan[P, T]) -> _Verb[P, T]:
     return _Verb(run)
 
 
-def _sync_list(verb: Listing[P, T]) -> _Verb[P, Items[T]]:
+def _sync_list(verb: ListVerb[P, T]) -> _Verb[P, Items[T]]:
     def run(self: Guestlist, *args: P.args, **kwargs: P.kwargs) -> Items[T]:
         walk = verb(self._accounts, *args, **kwargs)
         return Items(walk, self._walk(verb.__name__, walk))
@@ -496,7 +496,7 @@ def _sync_list(verb: Listing[P, T]) -> _Verb[P, Items[T]]:
     return _Verb(run)
 
 
-def _async(verb: Plan[P, T]) -> _Verb[P, Coroutine[Any, Any, T]]:
+def _async(verb: StepsVerb[P, T]) -> _Verb[P, Coroutine[Any, Any, T]]:
     async def run(self: AsyncGuestlist, *args: P.args, **kwargs: P.kwargs) -> T:
         with self._span(verb.__name__):
             return await self._driver.run(verb(self._accounts, *args, **kwargs))
@@ -505,7 +505,7 @@ def _async(verb: Plan[P, T]) -> _Verb[P, Coroutine[Any, Any, T]]:
     return _Verb(run)
 
 
-def _async_list(verb: Listing[P, T]) -> _Verb[P, AsyncItems[T]]:
+def _async_list(verb: ListVerb[P, T]) -> _Verb[P, AsyncItems[T]]:
     def run(self: AsyncGuestlist, *args: P.args, **kwargs: P.kwargs) -> AsyncItems[T]:
         walk = verb(self._accounts, *args, **kwargs)
         return AsyncItems(walk, self._walk(verb.__name__, walk))

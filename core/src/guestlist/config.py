@@ -41,7 +41,7 @@ from guestlist.tomlfile import Problems, TomlFile, read_toml, unknown_name_error
 from guestlist.verbs.accounts import unknown_account
 
 FILE = "guestlist.toml"
-VARIABLE = "GUESTLIST_CONFIG"
+CONFIG_VARIABLE = "GUESTLIST_CONFIG"
 """The environment variable with the path of the configuration file."""
 
 STAND_IN = "unread"
@@ -118,7 +118,7 @@ def config_path(named: str | None = None) -> Path | None:
     It is `named`, else the value of `GUESTLIST_CONFIG`, else `guestlist.toml` in the current folder
     if that file exists.
     """
-    named = named or os.environ.get(VARIABLE)
+    named = named or os.environ.get(CONFIG_VARIABLE)
     if named:
         return Path(named)
     return Path(FILE) if Path(FILE).exists() else None

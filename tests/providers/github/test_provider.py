@@ -26,7 +26,7 @@ from guestlist.errors import (
     Unsupported,
 )
 from guestlist.exchange.account import Budget
-from guestlist.exchange.step import Failure, Outgoing
+from guestlist.exchange.step import Outgoing, SendFailure
 from guestlist.models import Member, NewInvitation, Outcome, RemoveOutcome, Role, State
 from guestlist.provider import Response
 from guestlist_github import GitHub, GitHubOptions
@@ -55,7 +55,7 @@ class Home:
             budget=Budget(total=4 * 86400.0),
         )
 
-    def send(self, outgoing: Outgoing) -> Response | Failure:
+    def send(self, outgoing: Outgoing) -> Response | SendFailure:
         answer = self.wire.send(outgoing)
         self.sent.append((outgoing.method, httpx.URL(outgoing.url).path))
         if isinstance(answer, Response):
@@ -169,8 +169,8 @@ def test_a_person_is_invited_by_login(addresses: str) -> None:
 
 
 def test_an_unresolved_call_about_a_login_does_not_concern_another(home: Home) -> None:
-    def lose(outgoing: Outgoing) -> Response | Failure:
-        return Failure("lost", sent=True) if outgoing.method == "POST" else wire.send(outgoing)
+    def lose(outgoing: Outgoing) -> Response | SendFailure:
+        return SendFailure("lost", sent=True) if outgoing.method == "POST" else wire.send(outgoing)
 
     for login in ("nina-dev", "oskar-out"):
         home.guests.invite(f"{login}@work.example", login=login)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from guestlist.cli.session import Session
 from guestlist.client import Guestlist
-from guestlist.config import FILE, VARIABLE, config_path
+from guestlist.config import CONFIG_VARIABLE, FILE, config_path
 from guestlist.errors import ConfigError
 from guestlist.exchange.clock import Clock
 from guestlist.ledger import open_ledger
@@ -101,6 +101,6 @@ def roster_path(session: Session) -> Path:
     if path is None:
         raise ConfigError(
             f"there is no {FILE} in this folder",
-            hint=f"Name the roster file, set {VARIABLE}, or run `guestlist config init`.",
+            hint=f"Name the roster file, set {CONFIG_VARIABLE}, or run `guestlist config init`.",
         )
     return path

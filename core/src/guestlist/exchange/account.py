@@ -65,7 +65,7 @@ PAUSE_REPORT_SECONDS = 60.0
 MIN_REPORTED_PAUSE_SECONDS = 1.0
 """Shorter pauses, in seconds, are not reported, because services ask for them all the time."""
 
-MINUTE = "%Y-%m-%d %H:%M UTC"
+PAUSE_END = "%Y-%m-%d %H:%M UTC"
 """Format of the end of a pause in messages."""
 
 
@@ -243,7 +243,7 @@ class Account:
             self._pause_reported = now
         end = self.clock.now() + timedelta(seconds=seconds)
         why = reason or "the service asked for a pause"
-        until = in_time_units(seconds) if seconds < 60 else f"until {end:{MINUTE}}"
+        until = in_time_units(seconds) if seconds < 60 else f"until {end:{PAUSE_END}}"
         self.emit(EventName.PAUSE, retry_after=seconds, detail=f"{why}, waiting {until}")
 
     def address(self, request: Request) -> str:

@@ -14,10 +14,10 @@ from guestlist.exchange.clock import Clock, Stopped
 from guestlist.exchange.step import (
     Acquire,
     Block,
-    Failure,
     Outgoing,
     Release,
     Send,
+    SendFailure,
     Sleep,
     Steps,
     Together,
@@ -34,13 +34,13 @@ T = TypeVar("T")
 class Wire(Protocol):
     """Sends requests for a sync client."""
 
-    def send(self, outgoing: Outgoing) -> Response | Failure: ...
+    def send(self, outgoing: Outgoing) -> Response | SendFailure: ...
 
 
 class AsyncWire(Protocol):
     """Sends requests for an async client."""
 
-    async def send(self, outgoing: Outgoing) -> Response | Failure: ...
+    async def send(self, outgoing: Outgoing) -> Response | SendFailure: ...
 
 
 class PortalWire:
@@ -50,7 +50,7 @@ class PortalWire:
         self._wire = wire
         self._portal = portal
 
-    def send(self, outgoing: Outgoing) -> Response | Failure:
+    def send(self, outgoing: Outgoing) -> Response | SendFailure:
         return self._portal.call(self._wire.send, outgoing)
 
 

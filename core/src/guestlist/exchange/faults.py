@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from guestlist.errors import MORE_FILES, ConfigError, GuestlistError, ServiceUnavailable
-from guestlist.exchange.step import Failure
+from guestlist.exchange.step import SendFailure
 from guestlist.provider.shapes import shorten
 
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -87,18 +87,18 @@ def missing_socks_package() -> LocalFault:
     )
 
 
-def not_sendable(error: Exception) -> Failure:
+def not_sendable(error: Exception) -> SendFailure:
     """Returns the failure for a request that cannot be built or sent because of a setting."""
     if isinstance(error, LocalFault):
         cause = error.__cause__ or error
-        return Failure(
+        return SendFailure(
             str(error), sent=False, hint=error.hint, error=ConfigError, retry=False, cause=cause
         )
     reason = f"it cannot be sent ({type(error).__name__}): {first_line(error)}"
-    return Failure(reason, sent=False, hint="Check {base_url}.", retry=False, cause=error)
+    return SendFailure(reason, sent=False, hint="Check {base_url}.", retry=False, cause=error)
 
 
-def not_connected(error: Exception, host: str, port: int, *, proxy: bool) -> Failure:
+def not_connected(error: Exception, host: str, port: int, *, proxy: bool) -> SendFailure:
     """Returns the failure for a connection that could not be made.
 
     Args:
@@ -140,16 +140,16 @@ def not_connected(error: Exception, host: str, port: int, *, proxy: bool) -> Fai
         what = f"blocked in this process: {first_line(blocked)}"
         hint = f"Allow this host: pytest's --block-network takes --allowed-hosts={host}."
     elif "Timeout" in type(error).__name__:
-        return Failure(f"no connection in time to {place}", sent=False, hint=hint, cause=error)
+        return SendFailure(f"no connection in time to {place}", sent=False, hint=hint, cause=error)
     what = what or first_line(error)
     reason = f"no connection to {place}" + (f": {what}" if what else "")
-    return Failure(reason, sent=False, hint=hint, error=kind, retry=retry, cause=error)
+    return SendFailure(reason, sent=False, hint=hint, error=kind, retry=retry, cause=error)
 
 
-def refused_by_proxy(error: Exception) -> Failure:
+def refused_by_proxy(error: Exception) -> SendFailure:
     """Returns the failure for a proxy that refuses to pass on a request."""
     said = first_line(error)
-    return Failure(
+    return SendFailure(
         f"the proxy refused the request: {said}",
         sent=False,
         hint=f"Check {_set(PROXIES) or 'the proxy'}: host, user and password.",

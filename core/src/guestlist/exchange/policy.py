@@ -22,7 +22,7 @@ from guestlist.errors import (
 from guestlist.event import EventName
 from guestlist.exchange.account import (
     MAX_BACK_OFF_SECONDS,
-    MINUTE,
+    PAUSE_END,
     PAUSE_REPORT_SECONDS,
     Account,
     Call,
@@ -35,10 +35,10 @@ from guestlist.exchange.retry_after import plain_retry_after, retry_after, used_
 from guestlist.exchange.step import (
     Acquire,
     Block,
-    Failure,
     Outgoing,
     Release,
     Send,
+    SendFailure,
     Sleep,
     Steps,
 )
@@ -138,10 +138,10 @@ class Verdict(Enum):
     UNKNOWN = auto()
 
 
-def judge(answer: Response | Failure) -> Verdict:
+def judge(answer: Response | SendFailure) -> Verdict:
     """Returns what the status of an answer proves about the request."""
     status = answer.status
-    if isinstance(answer, Failure) and not answer.sent:
+    if isinstance(answer, SendFailure) and not answer.sent:
         return Verdict.NOT_SENT
     if status is None:
         return Verdict.UNKNOWN
@@ -193,7 +193,7 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
             _note(call, interruption)
             raise
         yield Release(connection)
-        if not isinstance(answer, Response | Failure):
+        if not isinstance(answer, Response | SendFailure):
             raise TypeError(f"a Send was answered with {type(answer).__name__}")
         if isinstance(answer, Response):
             account.note_time(answer.headers)
@@ -231,7 +231,7 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
         wait = _wait(call, error, attempt)
         if verdict is not Verdict.LIMITED and _is_unreadable(call.provider, answer):
             raise error from error.__cause__  # the next answer would be unreadable, too
-        if isinstance(answer, Failure) and not answer.retry:
+        if isinstance(answer, SendFailure) and not answer.retry:
             raise error from error.__cause__
         if verdict is Verdict.LIMITED:
             # the first limiter has the limit that was most likely exceeded
@@ -499,7 +499,8 @@ def _pause(account: Account, limiter: RateLimiter) -> str | None:
     if not left:
         return None
     ends = account.clock.now() + timedelta(seconds=left)
-    return f"the service asked for a pause until {ends:{MINUTE}}{_reason_in_parentheses(limiter)}"
+    reason = _reason_in_parentheses(limiter)
+    return f"the service asked for a pause until {ends:{PAUSE_END}}{reason}"
 
 
 def _reason_in_parentheses(limiter: RateLimiter) -> str:
@@ -526,7 +527,7 @@ def _out_of_budget(
     elif left > 0:
         ends = account.clock.now() + timedelta(seconds=pause)
         error = errors.RateLimited(
-            f"the service asked for a pause of {in_time_units(pause)}, until {ends:{MINUTE}}"
+            f"the service asked for a pause of {in_time_units(pause)}, until {ends:{PAUSE_END}}"
             f"{_reason_in_parentheses(limiter)}",
             hint="Try again then.",
             retry_after=pause,
@@ -552,7 +553,7 @@ def _wait(call: Call, error: GuestlistError, attempt: int) -> float:
     return max(asked or 0.0, longest * call.account.random.uniform(0.5, 1.0))
 
 
-def _read(call: Call, answer: Response | Failure) -> tuple[Verdict, GuestlistError | None]:
+def _read(call: Call, answer: Response | SendFailure) -> tuple[Verdict, GuestlistError | None]:
     """Returns what the answer proves, and the error to raise or None.
 
     If the provider finds an error inside a 2xx response, the error counts like the status that
@@ -563,7 +564,7 @@ def _read(call: Call, answer: Response | Failure) -> tuple[Verdict, GuestlistErr
     call.sure = True
     if verdict is Verdict.DONE and is_foreign(call.provider, answer):
         return Verdict.UNKNOWN, _foreign(answer)
-    if isinstance(answer, Failure):
+    if isinstance(answer, SendFailure):
         if verdict is Verdict.DONE and may_refuse(call.provider):
             verdict = Verdict.UNKNOWN
         return verdict, _error(call, answer)
@@ -587,13 +588,13 @@ def _read(call: Call, answer: Response | Failure) -> tuple[Verdict, GuestlistErr
     return Verdict.FINAL, error
 
 
-def is_foreign(provider: Provider, answer: Response | Failure) -> bool:
+def is_foreign(provider: Provider, answer: Response | SendFailure) -> bool:
     """Returns whether an answer is not from the service's API, judged by its media type.
 
     A captive portal, a sign-in page or a maintenance page answers 200 to everything. If an answer
     names no media type, it is foreign if its body starts like HTML.
     """
-    if isinstance(answer, Failure):
+    if isinstance(answer, SendFailure):
         media_type, content = answer.media_type, b""
     else:
         media_type = answer.headers.get("content-type", "")
@@ -607,8 +608,8 @@ def is_foreign(provider: Provider, answer: Response | Failure) -> bool:
     return not is_json and kind not in provider.media_types
 
 
-def _foreign(answer: Response | Failure) -> MalformedResponse:
-    if isinstance(answer, Failure):
+def _foreign(answer: Response | SendFailure) -> MalformedResponse:
+    if isinstance(answer, SendFailure):
         media_type = answer.media_type
     else:
         media_type = answer.headers.get("content-type", "")
@@ -621,9 +622,9 @@ def _foreign(answer: Response | Failure) -> MalformedResponse:
     )
 
 
-def _is_unreadable(provider: Provider, answer: Response | Failure) -> bool:
+def _is_unreadable(provider: Provider, answer: Response | SendFailure) -> bool:
     """Returns whether a second attempt would most likely get an unreadable answer, too."""
-    if isinstance(answer, Failure):
+    if isinstance(answer, SendFailure):
         return answer.malformed
     return judge(answer) is Verdict.DONE and is_foreign(provider, answer)
 
@@ -654,15 +655,15 @@ def _seconds(value: object) -> float | None:
     return value if isinstance(value, int | float) and 0 <= value < math.inf else None
 
 
-def _error(call: Call, answer: Response | Failure) -> GuestlistError:
-    if isinstance(answer, Failure) and (answer.status is None or 200 <= answer.status < 300):
+def _error(call: Call, answer: Response | SendFailure) -> GuestlistError:
+    if isinstance(answer, SendFailure) and (answer.status is None or 200 <= answer.status < 300):
         kind = answer.error if answer.status is None else MalformedResponse
         setting = f"base_url of [accounts.{call.account.name}]"
         hint = answer.hint.replace("{base_url}", setting) or "Try again later."
         trouble = kind(answer.reason, status=answer.status, hint=hint)
         trouble.__cause__ = answer.cause
         return trouble
-    if isinstance(answer, Failure):  # only the status of the refusal arrived, which is enough
+    if isinstance(answer, SendFailure):  # only the status of the refusal arrived, which is enough
         refused = _error(call, Response(answer.status or 0))
         refused.__cause__ = answer.cause
         return refused
@@ -709,16 +710,16 @@ def _undecided(request: Request, verdict: Verdict, error: GuestlistError) -> Gue
 def _emit_answer(
     call: Call,
     request: Request,
-    answer: Response | Failure,
+    answer: Response | SendFailure,
     error: GuestlistError | None,
     attempt: int,
     seconds: float,
 ) -> None:
-    name = EventName.FAILURE if isinstance(answer, Failure) else EventName.ANSWER
+    name = EventName.FAILURE if isinstance(answer, SendFailure) else EventName.ANSWER
     if not call.account.is_watched(name):
         return
     identifier: str | None = None
-    if isinstance(answer, Failure):
+    if isinstance(answer, SendFailure):
         detail: str | None = answer.reason
     else:
         identifier = request_id(answer)

@@ -4,7 +4,7 @@ The policy (rate limits, retries, recovery, paging, the verbs) consists of gener
 `Steps`. They do no I/O, and read the time only from the account's clock. There is a driver for sync
 callers, one for async callers, and one in the simulator.
 
-    Send     -> Response, or Failure if no complete answer came
+    Send     -> Response, or SendFailure if no complete answer came
     Sleep    -> None
     Acquire  -> True once the call has one of the key's places; False if that took too long
     Release  -> None
@@ -59,7 +59,7 @@ class Outgoing:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class SendFailure:
     """No complete answer came.
 
     Attributes:

@@ -23,7 +23,7 @@ from guestlist.exchange import faults
 from guestlist.exchange.clock import SystemClock
 from guestlist.exchange.connections import KEEP_ALIVE_SECONDS, Connection, Connections
 from guestlist.exchange.redaction_filter import filter_of
-from guestlist.exchange.step import Failure, Outgoing, current_guest
+from guestlist.exchange.step import Outgoing, SendFailure, current_guest
 from guestlist.exchange.stream import Trace
 from guestlist.provider.messages import Response
 from guestlist.provider.settings import is_this_machine
@@ -256,7 +256,7 @@ class _Attempt:
             raise Unreadable("the answer is larger than the limit")
         return Response(self.status or 0, self.headers, content)
 
-    def failure(self, error: Exception) -> Failure:
+    def failure(self, error: Exception) -> SendFailure:
         """Returns the failure for an attempt that got no complete answer."""
         if isinstance(error, AssertionError) or type(error).__module__.partition(".")[0] == "vcr":
             raise error  # The error comes from a mock or a cassette, and must fail the test.
@@ -273,7 +273,7 @@ class _Attempt:
             reason = "the answer cannot be decompressed"
         else:
             reason = _with_detail(_reason(error), error)
-        return Failure(
+        return SendFailure(
             reason,
             status=status,
             malformed=unreadable,
@@ -281,11 +281,11 @@ class _Attempt:
             cause=None if unreadable else error,
         )
 
-    def _unsent(self, error: Exception) -> Failure:
+    def _unsent(self, error: Exception) -> SendFailure:
         if "Proxy" in type(error).__name__:
             return faults.refused_by_proxy(error)
         if self.trace.address is None:
-            return Failure(_with_detail(_reason(error), error), sent=False, cause=error)
+            return SendFailure(_with_detail(_reason(error), error), sent=False, cause=error)
         host, port = self.trace.address
         url = urlsplit(self.outgoing.url)
         return faults.not_connected(error, host, port, proxy=host != url.hostname)
@@ -316,7 +316,7 @@ class HttpxWire(_Wire):
     _needs_transport = "handle_request"
     _kind = "HTTPTransport"
 
-    def send(self, outgoing: Outgoing) -> Response | Failure:
+    def send(self, outgoing: Outgoing) -> Response | SendFailure:
         if self._client is not None:
             send = partial(self._client.send, stream=True, auth=None, follow_redirects=False)
             return self._send(outgoing, send)
@@ -340,7 +340,7 @@ class HttpxWire(_Wire):
         outgoing: Outgoing,
         send: Callable[[Any], Any],
         connection: Connection[Any] | None = None,
-    ) -> Response | Failure:
+    ) -> Response | SendFailure:
         attempt = _Attempt(outgoing, connection)
         try:
             request = self._build(outgoing, attempt.trace.report)
@@ -388,7 +388,7 @@ class AsyncHttpxWire(_Wire):
     _needs_transport = "handle_async_request"
     _kind = "AsyncHTTPTransport"
 
-    async def send(self, outgoing: Outgoing) -> Response | Failure:
+    async def send(self, outgoing: Outgoing) -> Response | SendFailure:
         if self._client is not None:
             send = partial(self._client.send, stream=True, auth=None, follow_redirects=False)
             return await self._send(outgoing, send)
@@ -413,7 +413,7 @@ class AsyncHttpxWire(_Wire):
         outgoing: Outgoing,
         send: Callable[[Any], Awaitable[Any]],
         connection: Connection[Any] | None = None,
-    ) -> Response | Failure:
+    ) -> Response | SendFailure:
         import anyio
 
         attempt = _Attempt(outgoing, connection)

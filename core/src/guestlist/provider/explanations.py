@@ -110,7 +110,7 @@ CODES = ("code", "errorCode", "error_code", "scimType")
 WHOLE = ("non_field_errors", "nonFieldErrors", "__all__")
 """Keys of a field map for errors that concern no single field (Django REST framework)."""
 
-SHOWN = 5
+MAX_MESSAGES = 5
 """The number of messages that are shown if an error body has several."""
 
 
@@ -127,13 +127,13 @@ def read_error(response: Response) -> tuple[str, str | None]:
             if not message and isinstance(part.get(name), str):
                 message = part[name]
         if not message and isinstance(part.get("detail"), list):
-            message = "; ".join(_detail(item) for item in part["detail"][:SHOWN])
+            message = "; ".join(_detail(item) for item in part["detail"][:MAX_MESSAGES])
         for name in CODES:
             if code is None and isinstance(part.get(name), str | int):
                 code = str(part[name])
         if code is None and isinstance(part.get("error_description"), str):
             code = str(part["error"]) if isinstance(part.get("error"), str) else None
-    message = message or "; ".join(_field_errors(body)[:SHOWN])
+    message = message or "; ".join(_field_errors(body)[:MAX_MESSAGES])
     if not message and "html" not in response.headers.get("content-type", ""):
         message = code or _text(response)
     return shorten(message, 500), code

@@ -19,7 +19,7 @@ from guestlist.errors import MalformedResponse
 from guestlist.provider.messages import Response, record_id
 from guestlist.provider.operations import Flow
 
-MARKS = 5
+MARKED_RECORDS = 5
 """Number of records at the end of a page that are compared with the next page."""
 RESTARTS = 3
 """Maximum number of times that a list that changes is read again from its beginning."""
@@ -109,7 +109,7 @@ class Part:
 
     def following(self, at: int, *, marks: bool = True) -> Position:
         """Returns the position `at`, which follows this part."""
-        seen = tuple(map(mark_of, self.records[-MARKS:])) if marks else ()
+        seen = tuple(map(mark_of, self.records[-MARKED_RECORDS:])) if marks else ()
         return Position(at, self.total, seen, self.restarts)
 
 

@@ -8,10 +8,10 @@ from guestlist.errors import MalformedResponse
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import sleep
 from guestlist.exchange.step import Steps
-from guestlist.models import MAY_BE_OPEN, OPEN_STATES, Basis, Guest, Invitation, Member, Role, State
+from guestlist.models import OPEN_STATES, Basis, Guest, Invitation, Member, Role, State
 from guestlist.provider import Provider
 
-ENDED = frozenset({State.EXPIRED, State.REVOKED, State.DECLINED, State.ACCEPTED})
+CLOSED_STATES = frozenset({State.EXPIRED, State.REVOKED, State.DECLINED, State.ACCEPTED})
 """The states of an invitation that can no longer be accepted."""
 
 RENEWAL_GAP_SECONDS = 1.1
@@ -50,21 +50,6 @@ def _email_not_shown(guest: Guest) -> MalformedResponse:
     )
 
 
-def without_prepared(guest: Guest) -> Guest:
-    """Returns the guest without an open invitation that was only prepared."""
-    if guest.state not in MAY_BE_OPEN or guest.invitation is None:
-        return guest
-    return guest.model_copy(
-        update={
-            "state": State.GONE,
-            "basis": Basis.INFERRED,
-            "raw_state": None,
-            "invitation": None,
-            "invitations": (),
-        }
-    )
-
-
 def _new_record(guest: Guest, known: Guest | None) -> Invitation | Member | None:
     one = guest.invitation
     if guest.state is State.ACCEPTED:
@@ -92,7 +77,7 @@ def _new_record(guest: Guest, known: Guest | None) -> Invitation | Member | None
         raise MalformedResponse(
             f"the open invitation of {guest.label} may be the one from before the request"
         )
-    reopened = before.basis is Basis.REPORTED and before.state in ENDED
+    reopened = before.basis is Basis.REPORTED and before.state in CLOSED_STATES
     return one if reopened and one.state in OPEN_STATES else None
 
 
@@ -117,7 +102,7 @@ def _is_older(one: Invitation, before: Invitation) -> bool:
     """
     made, earlier = _reported_date(one, "created_at"), _reported_date(before, "created_at")
     if made is None or earlier is None:
-        if one.state not in ENDED:
+        if one.state not in CLOSED_STATES:
             return False
         made, earlier = _reported_date(one, "expires_at"), _reported_date(before, "expires_at")
     return made is not None and earlier is not None and made < earlier
@@ -176,7 +161,7 @@ def has_ended(call: Call, invitation: Invitation) -> bool:
     If it might still be open, a service may renew it when the address is invited again.
     """
     if invitation.basis is not Basis.DERIVED:
-        return invitation.state in ENDED
+        return invitation.state in CLOSED_STATES
     expiry = _reported_date(invitation, "expires_at")
     return expiry is not None and call.account.is_dated and expiry <= call.account.now()
 

@@ -176,6 +176,11 @@ def names_login(text: str) -> bool:
     return text.startswith("@") and bool(text[1:].strip())
 
 
+def key_of_name(name: str) -> str:
+    """Returns the text by which an address, or a login with a leading `@`, is compared."""
+    return login_key(name) if names_login(name) else email_key(name)
+
+
 def invitation_named(who: Who, guest: Guest) -> Invitation | None:
     """Returns the open invitation whose id or record the caller has given; None if the caller has
     named the person."""

@@ -30,7 +30,6 @@ from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.arguments import IfExists, check_possible, options_of, refs_of
 from guestlist.verbs.create import create, make_anew
 from guestlist.verbs.earlier import settle_earlier
-from guestlist.verbs.evidence import without_prepared
 from guestlist.verbs.find import look
 from guestlist.verbs.guest_lock import lock_guest
 from guestlist.verbs.resend import renew
@@ -121,7 +120,7 @@ def invite(
     if known is None and _looks_first(call, if_exists):
         known = yield from _look_if_allowed(call, call.email, if_exists)
     if known is not None and call.prepared:
-        known = without_prepared(known)
+        known = _disregarding_prepared(known)
     if found is None or (if_exists == "return" and found.state in (*OPEN_STATES, State.ACCEPTED)):
         steps = _invite(call, new, deferred, if_exists, known)
     else:
@@ -164,6 +163,14 @@ def _look_if_allowed(call: Call, email: str, if_exists: IfExists) -> Steps[Guest
             raise
         account = call.account.name
         return Guest(account=account, email=email, state=State.UNKNOWN, basis=Basis.INFERRED)
+
+
+def _disregarding_prepared(guest: Guest) -> Guest:
+    """Returns the guest without an open invitation that was only prepared."""
+    if guest.state not in MAY_BE_OPEN or guest.invitation is None:
+        return guest
+    nothing = {"raw_state": None, "invitation": None, "invitations": ()}
+    return guest.model_copy(update={"state": State.GONE, "basis": Basis.INFERRED, **nothing})
 
 
 def _invite(

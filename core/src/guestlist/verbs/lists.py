@@ -102,13 +102,6 @@ class Pages(Generic[T]):
         shortage = self._count.shortage if self.ended else ""
         return unfinished_list_error(None, shortage) if shortage else None
 
-    def find_unreadable_record(self, key: str) -> RecordProblem | None:
-        """Returns an unreadable record that may be about the person with this key.
-
-        It has the person's address, or its address is unknown.
-        """
-        return find_unreadable_record(self.problems, key)
-
 
 def find_unreadable_record(problems: Iterable[RecordProblem], key: str) -> RecordProblem | None:
     """Returns an unreadable record that may be about the person with this key.
@@ -180,7 +173,7 @@ def matching(
         return Matches(found)
     if (incomplete := pages.incomplete) is not None:
         raise call.about(incomplete)
-    hidden = pages.find_unreadable_record(key)
+    hidden = find_unreadable_record(pages.problems, key)
     if hidden is not None and hidden.email is not None:
         raise call.about(unreadable_record_error(listing.__name__, hidden))
     return Matches(found, hidden, nameless[0] if nameless else None, shows_logins)

@@ -15,6 +15,7 @@ from guestlist.provider import Provider, RecordProblem
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import (
     candidates,
+    key_of_name,
     look,
     mark_incomplete,
     member_or_created,
@@ -72,8 +73,8 @@ def status_many(
         MalformedResponse: a list is incomplete, and a person is not in the part that was read.
     """
     chosen = accounts.pick(account)
-    wanted = {_key(name): name for name in map(_checked, emails)}
-    login_of = {_key(name): login for name, login in (logins or {}).items() if login}
+    wanted = {key_of_name(name): name for name in map(_checked, emails)}
+    login_of = {key_of_name(name): login for name, login in (logins or {}).items() if login}
     login_of |= {key: name[1:] for key, name in wanted.items() if names_login(name)}
     if not wanted:
         return {}
@@ -163,10 +164,6 @@ def _checked(name: str) -> str:
     """
     typed = name.strip() if isinstance(name, str) else name
     return typed if isinstance(typed, str) and names_login(typed) else check_email(name)
-
-
-def _key(name: str) -> str:
-    return login_key(name) if names_login(name) else email_key(name)
 
 
 def _keys_function(

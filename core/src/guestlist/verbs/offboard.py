@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from guestlist.address import check_email, email_key, login_key
+from guestlist.address import check_email, login_key
 from guestlist.errors import CallerMistake, GuestlistError, InvalidArgument, ServiceRefusal
 from guestlist.exchange.policy import block
 from guestlist.exchange.step import Steps, Together
@@ -27,7 +27,7 @@ from guestlist.models import (
 )
 from guestlist.provider import Provider
 from guestlist.verbs.accounts import Accounts
-from guestlist.verbs.find import names_login, status
+from guestlist.verbs.find import key_of_name, names_login, status
 from guestlist.verbs.leave import remove, revoke
 from guestlist.verbs.many import status_many
 
@@ -181,7 +181,7 @@ def _offboard_from(
         found = error
     for person in people:
         findings = _Findings()
-        keys = [_key(one) for one in _names(person, name)]
+        keys = [key_of_name(one) for one in _names(person, name)]
         try:
             yield from _cancel_deferred(accounts, person, findings, dry_run)
             if isinstance(found, GuestlistError):
@@ -202,10 +202,6 @@ def _names(person: Identity, account: str) -> list[str]:
     emails = [email for email in (person.email, *person.also) if email]
     login = person.logins.get(account)
     return emails or ([f"@{login}"] if login else [])
-
-
-def _key(name: str) -> str:
-    return login_key(name) if names_login(name) else email_key(name)
 
 
 def _states(accounts: Accounts, people: Sequence[Identity]) -> Steps[dict[str, Guest]]:
@@ -321,7 +317,7 @@ def _cancel_deferred(
     name = call.account.name
     if ledger is not None:
         login = person.logins.get(name)
-        keys = [*map(_key, _names(person, name)), *([login_key(login)] if login else [])]
+        keys = [*map(key_of_name, _names(person, name)), *([login_key(login)] if login else [])]
         findings.deferred += yield from block(call, partial(ledger.deferred_roles, name, keys))
         if findings.deferred and not dry_run:
             yield from block(call, partial(ledger.cancel_deferred, name, keys))

@@ -32,7 +32,7 @@ MEMORY_SECONDS = 3600.0
 """Seconds for which an unresolved call is remembered after a lookup would be conclusive."""
 ENDS_UNKNOWN = frozenset({"invite", "resend", "replace", "revoke", "remove"})
 """Actions after which it does not matter any more whether an earlier email was sent."""
-REPEATABLE = frozenset({"revoke", "remove"})
+ACTIONS_WITHOUT_EMAIL = frozenset({"revoke", "remove"})
 """Actions that may be repeated while an earlier one is unresolved, because they send no email."""
 
 
@@ -149,7 +149,7 @@ def _remember(call: Call, intent: Intent, answered: bool) -> None:
     that has only prepared an invitation."""
     creates = call.sent is not None and call.sent.effect is Effect.CREATE
     is_prepared = call.preparation is Preparation.PREPARED
-    if not (creates or is_prepared) or intent.action in REPEATABLE:
+    if not (creates or is_prepared) or intent.action in ACTIONS_WITHOUT_EMAIL:
         return
     account = call.account
     now = account.clock.monotonic()

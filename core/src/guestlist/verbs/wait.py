@@ -21,7 +21,7 @@ MAX_PAUSE_SECONDS = 60.0
 MAX_LATE_PAUSE_SECONDS = 900.0
 """Seconds. After hours of waiting, a pause is a sixtieth of the time waited, up to this."""
 
-ENDED = frozenset({State.DECLINED, State.EXPIRED, State.REVOKED})
+NEEDS_NEW_INVITATION = frozenset({State.DECLINED, State.EXPIRED, State.REVOKED})
 """States that only a new invitation can change."""
 
 
@@ -63,7 +63,7 @@ def wait(
             trouble = None
             if guest.state in wanted:
                 return guest
-            if guest.state in ENDED:
+            if guest.state in NEEDS_NEW_INVITATION:
                 raise call.about(_in_vain(guest, wanted))
         jittered = pause * call.account.random.uniform(0.75, 1.25)
         left = ends - clock.monotonic()

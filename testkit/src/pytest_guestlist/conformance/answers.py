@@ -15,7 +15,7 @@ import pytest
 from guestlist.address import email_key
 from guestlist.errors import GuestlistError, MalformedResponse, OutcomeUnknown
 from guestlist.exchange.policy import may_refuse
-from guestlist.exchange.step import Failure
+from guestlist.exchange.step import SendFailure
 from guestlist.models import Invitation, Member, Role, State
 from guestlist.provider import Effect, Page
 from pytest_guestlist.conformance import mutations
@@ -87,7 +87,7 @@ class AnswerRules(ProviderRules):
         for sample in one_of_each_effect(walkthrough):
             for nth, (_, answer) in enumerate(sample.played):
                 mutation = mutations.fail_with(
-                    Failure(
+                    SendFailure(
                         "the answer is larger than the limit", status=answer.status, malformed=True
                     )
                 )

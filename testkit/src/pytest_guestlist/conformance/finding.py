@@ -15,7 +15,7 @@ import pytest
 
 from guestlist.errors import GuestlistError
 from guestlist.exchange.redact import Redactor
-from guestlist.exchange.step import Failure, Outgoing
+from guestlist.exchange.step import Outgoing, SendFailure
 from guestlist.provider import Provider, Response
 from pytest_guestlist.checking import CONTRACT
 
@@ -27,7 +27,7 @@ BODY_SHOWN = 160
 """The maximum number of characters of a body in a failure."""
 
 _rule: ContextVar[str] = ContextVar("rule")
-_sent: ContextVar[deque[tuple[Outgoing, Response | Failure]] | None] = ContextVar(
+_sent: ContextVar[deque[tuple[Outgoing, Response | SendFailure]] | None] = ContextVar(
     "sent", default=None
 )
 
@@ -47,14 +47,14 @@ def under_rule(rule: str) -> Iterator[None]:
         _sent.reset(requests)
 
 
-def note_exchange(outgoing: Outgoing, answer: Response | Failure) -> None:
+def note_exchange(outgoing: Outgoing, answer: Response | SendFailure) -> None:
     """Records a request and its answer, to show them in a failure of the test."""
     exchanges = _sent.get()
     if exchanges is not None:
         exchanges.append((outgoing, answer))
 
 
-def _exchange(outgoing: Outgoing, answer: Response | Failure) -> str:
+def _exchange(outgoing: Outgoing, answer: Response | SendFailure) -> str:
     """Returns a request and its answer as text, without headers and secrets. A body that is a
     success is left out: it may be long, and contain links."""
     url = urlsplit(outgoing.url)

@@ -17,7 +17,7 @@ from guestlist.event import Event
 from guestlist.exchange.account import Call
 from guestlist.exchange.drive import Driver, Wire
 from guestlist.exchange.policy import run
-from guestlist.exchange.step import Failure, Outgoing
+from guestlist.exchange.step import Outgoing, SendFailure
 from guestlist.models import (
     Guest,
     Invitation,
@@ -255,7 +255,7 @@ class Harness:
             if lost or self.spy.requests[-1][0].effect is Effect.READ:
                 return answer
             lost.append(answer)
-            return Failure("no answer in time")
+            return SendFailure("no answer in time")
 
         self.wire.after = lose
 

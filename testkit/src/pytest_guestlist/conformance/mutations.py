@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from guestlist.address import email_key
-from guestlist.exchange.step import Failure
+from guestlist.exchange.step import SendFailure
 from guestlist.provider import Response
 from pytest_guestlist.conformance.wires import Answer, Mutation
 
@@ -66,7 +66,7 @@ def replace_body(content: bytes) -> Mutation:
     return lambda answer: replace(answer, content=content)
 
 
-def fail_with(failure: Failure) -> Mutation:
+def fail_with(failure: SendFailure) -> Mutation:
     """Returns a mutation that replaces the answer by a failure."""
     return lambda _answer: failure
 

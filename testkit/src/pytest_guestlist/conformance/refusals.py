@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from guestlist import errors
 from guestlist.errors import GuestlistError
 from guestlist.exchange.account import Budget
-from guestlist.exchange.step import Failure
+from guestlist.exchange.step import SendFailure
 from guestlist.provider import Effect, Response
 from pytest_guestlist.conformance import mutations
 from pytest_guestlist.conformance.base import (
@@ -141,7 +141,7 @@ class RefusalRules(ProviderRules):
 
         Likely cause: The flow catches the error of the `yield`.
         """
-        failure = Failure("no answer in time", sent=True)
+        failure = SendFailure("no answer in time", sent=True)
         for sample in one_of_each_effect(walkthrough):
             for nth, request in enumerate(sample.requests):
                 replay = sample.replay(nth, mutations.fail_with(failure))
@@ -155,7 +155,7 @@ class RefusalRules(ProviderRules):
 
         Likely cause: The flow catches the error of the `yield`.
         """
-        failure = Failure("no connection", sent=False)
+        failure = SendFailure("no connection", sent=False)
         for sample in one_of_each_effect(walkthrough):
             for nth in range(len(sample.requests)):
                 replay = sample.replay(nth, mutations.fail_with(failure), times=1)

@@ -19,7 +19,7 @@ from guestlist.event import Event
 from guestlist.exchange.account import Budget, Call
 from guestlist.exchange.drive import Driver
 from guestlist.exchange.policy import run
-from guestlist.exchange.step import Failure, Outgoing
+from guestlist.exchange.step import Outgoing, SendFailure
 from guestlist.models import Invitation, Member, Role
 from guestlist.provider import Provider, Request, Response
 from pytest_guestlist.clock import VirtualClock
@@ -174,7 +174,7 @@ class WalkthroughRunner:
         except Exception as error:
             self._report_failure(name, error)
         answers = [
-            (sent, got) for sent, got in harness.wire.exchanges if not isinstance(got, Failure)
+            (sent, got) for sent, got in harness.wire.exchanges if not isinstance(got, SendFailure)
         ]
         self.samples[name if page == 1 else f"{name}, page {page}"] = Sample(
             harness.provider,

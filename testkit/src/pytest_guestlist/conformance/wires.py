@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from guestlist.exchange.drive import Wire
-from guestlist.exchange.step import Failure, Outgoing
+from guestlist.exchange.step import Outgoing, SendFailure
 from guestlist.provider import Response
 from pytest_guestlist.conformance.finding import note_exchange
 
-Answer = Response | Failure
+Answer = Response | SendFailure
 Mutation = Callable[[Response], Answer]
 """Returns another answer in place of a real one."""
 
@@ -82,7 +82,7 @@ class LosingWire:
         if self.lost or not self._changes():
             return self._wire.send(outgoing)
         self.lost = True
-        lost = Failure("no answer in time")
+        lost = SendFailure("no answer in time")
         note_exchange(outgoing, lost)
         self._meanwhile()
         return lost

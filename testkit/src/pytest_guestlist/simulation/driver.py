@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from guestlist.exchange.account import Account, Budget
-from guestlist.exchange.step import Acquire, Failure, Outgoing, Release, Send, Sleep, Steps
+from guestlist.exchange.step import Acquire, Outgoing, Release, Send, SendFailure, Sleep, Steps
 from guestlist.models import Guest, InviteResult, RoleResult
 from guestlist.provider import Effect, Request, Response
 from pytest_guestlist.simulation.faults import AT_ONCE, LATE, Case, FaultScheduler, SimulatedFault
@@ -69,7 +69,7 @@ class Sent:
     fault: SimulatedFault | None
     began: float
     ended: float | None = None
-    result: Response | Failure | None = None
+    result: Response | SendFailure | None = None
 
 
 @dataclass
@@ -308,8 +308,8 @@ def _follows(before: tuple[Any, ...], page: tuple[Any, ...]) -> bool:
     return before[0] == page[0] and before[1] != page[1] and bool(PAGE_SIZES & page[0][2].keys())
 
 
-def _words(result: Response | Failure) -> str:
-    if isinstance(result, Failure):
+def _words(result: Response | SendFailure) -> str:
+    if isinstance(result, SendFailure):
         seen = f" (status {result.status})" if result.status else ""
         return f"no answer: {result.reason}{seen}"
     return f"{result.status} {result.content[:120].decode('utf-8', 'replace')}"

@@ -14,13 +14,13 @@ from email.utils import format_datetime
 from enum import Enum, auto
 from random import Random
 
-from guestlist.exchange.step import Failure, Outgoing
+from guestlist.exchange.step import Outgoing, SendFailure
 from guestlist.provider import Response
 from pytest_guestlist.simulation.world import EPOCH
 
 NEVER, AT_ONCE, LATE = "never", "at once", "late"
 
-MakeResult = Callable[["Case", Response | None], Response | Failure | None]
+MakeResult = Callable[["Case", Response | None], Response | SendFailure | None]
 """Makes the client's result from the service's answer, which is None if the service did not act
 yet."""
 
@@ -58,7 +58,7 @@ class SimulatedFault:
 
 
 def _failure(reason: str, *, sent: bool = True) -> MakeResult:
-    return lambda _case, _real: Failure(reason, sent=sent)
+    return lambda _case, _real: SendFailure(reason, sent=sent)
 
 
 def _status(status: int) -> MakeResult:
@@ -67,7 +67,7 @@ def _status(status: int) -> MakeResult:
 
 
 def _limited(*names: str) -> MakeResult:
-    def result(case: Case, _real: Response | None) -> Response | Failure | None:
+    def result(case: Case, _real: Response | None) -> Response | SendFailure | None:
         seconds = case.random.choice((0, 1, 2, 7, 45))
         moment = datetime.fromtimestamp(EPOCH + case.now, UTC)
         date = format_datetime(moment + timedelta(seconds=seconds), usegmt=True)
@@ -81,7 +81,7 @@ def _limited(*names: str) -> MakeResult:
 
 
 def _body(make: Callable[[Case, bytes], bytes]) -> MakeResult:
-    def result(case: Case, real: Response | None) -> Response | Failure | None:
+    def result(case: Case, real: Response | None) -> Response | SendFailure | None:
         if real is None or not 200 <= real.status < 300:
             return real
         return replace(real, content=make(case, real.content))
@@ -99,9 +99,9 @@ def _cut(case: Case, content: bytes) -> bytes:
 
 
 def _with_status(reason: str, *, malformed: bool = False) -> MakeResult:
-    def result(_case: Case, real: Response | None) -> Response | Failure | None:
+    def result(_case: Case, real: Response | None) -> Response | SendFailure | None:
         assert real is not None
-        return Failure(reason, status=real.status, malformed=malformed)
+        return SendFailure(reason, status=real.status, malformed=malformed)
 
     return result
 
@@ -110,7 +110,7 @@ def _echo(status: int) -> MakeResult:
     """Returns an answer that repeats a secret: completely, or where a reader may cut the text. A
     secret that only the service knows follows the name of its field, so that it can be masked."""
 
-    def result(case: Case, _real: Response | None) -> Response | Failure | None:
+    def result(case: Case, _real: Response | None) -> Response | SendFailure | None:
         secret = case.random.choice(case.secrets)
         filler = "x" * case.random.choice((0, 10, 470, 480, 490))
         forms = [f'{{"error": "see {filler} https://service.example/join?token={secret}"}}']
@@ -127,12 +127,12 @@ def _echo(status: int) -> MakeResult:
     return result
 
 
-def _in_wrong_shape(case: Case, real: Response | None) -> Response | Failure | None:
+def _in_wrong_shape(case: Case, real: Response | None) -> Response | SendFailure | None:
     """Returns a 2xx of another shape. A refusal inside a 2xx stays as it is."""
     return real if real is not None and case.refuses(real) else _body(_wrong_shape)(case, real)
 
 
-def _error_inside(case: Case, real: Response | None) -> Response | Failure | None:
+def _error_inside(case: Case, real: Response | None) -> Response | SendFailure | None:
     """Returns a 2xx that contains an error. If the service refuses inside a 2xx, the real
     answer."""
     if real is None or case.refuses(real):
@@ -141,7 +141,7 @@ def _error_inside(case: Case, real: Response | None) -> Response | Failure | Non
     return real if case.refuses(changed) else changed
 
 
-def _page_before(case: Case, real: Response | None) -> Response | Failure | None:
+def _page_before(case: Case, real: Response | None) -> Response | SendFailure | None:
     return case.before or real
 
 

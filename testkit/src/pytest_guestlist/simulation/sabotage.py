@@ -14,7 +14,7 @@ from guestlist.errors import GuestlistError, MalformedResponse, ServiceTrouble
 from guestlist.exchange import account, policy, recent_writes, recovery, redact
 from guestlist.exchange.account import Call
 from guestlist.exchange.policy import Verdict
-from guestlist.exchange.step import Failure, Steps
+from guestlist.exchange.step import SendFailure, Steps
 from guestlist.models import Outcome, State
 from guestlist.provider import Effect, Request
 from guestlist.provider.paging import RecordCount
@@ -74,7 +74,7 @@ def trust_every_failure() -> Patches:
     judge = policy.judge
 
     def trusting(answer: Any) -> Verdict:
-        failed = isinstance(answer, Failure) and answer.status is None
+        failed = isinstance(answer, SendFailure) and answer.status is None
         return Verdict.NOT_SENT if failed else judge(answer)
 
     return [_instead(policy, "judge", trusting)]
@@ -147,7 +147,7 @@ def interruption_swallowed() -> Patches:
                 try:
                     result = yield step
                 except BaseException:
-                    result = Failure("the connection broke")
+                    result = SendFailure("the connection broke")
                 step = steps.send(result)
         except StopIteration as done:
             return done.value

@@ -16,7 +16,7 @@ from guestlist.cli.printing import print_errors, print_message, print_text
 from guestlist.cli.session import Session, no_account_error
 from guestlist.cli.text import ONLY_READ, comma_list, printable
 from guestlist.client import Guestlist
-from guestlist.config import FILE, VARIABLE, config_path
+from guestlist.config import CONFIG_VARIABLE, FILE, config_path
 from guestlist.errors import ConfigError, GuestlistError
 from guestlist.exchange.account import Budget
 from guestlist.plugins import installed
@@ -74,7 +74,7 @@ def _init(session: Session) -> None:
         raise ConfigError(
             "no provider is installed", hint="Install one, such as: pip install guestlist-vultr"
         )
-    path = Path(given.config or os.environ.get(VARIABLE) or FILE)
+    path = Path(given.config or os.environ.get(CONFIG_VARIABLE) or FILE)
     if path.exists():
         raise file_exists_error(path)
     answers: dict[str, dict[str, str]] = {}
