@@ -180,11 +180,14 @@ def _around(node: ast.AST, inner: ast.Constant, at: int | str) -> ast.AST:
 
 
 def _is_for_people(node: ast.AST) -> bool:
-    """Whether it is a text to read: in an error, a hint, a title, a description."""
+    """Whether it is a text to read: in an error, a hint, a title, a description; or the name of a
+    type variable, which only type checkers read."""
     if isinstance(node, ast.Assign):
         return all(isinstance(one, ast.Name) and one.id in TEXTS for one in node.targets)
     if isinstance(node, ast.keyword):
         return node.arg == "hint"
+    if isinstance(node, ast.Call):
+        return ast.unparse(node.func) == "TypeVar"
     return isinstance(node, ast.JoinedStr | ast.Raise)
 
 

@@ -74,7 +74,8 @@ def page(*records: dict[str, Any], more: bool = False) -> dict[str, Any]:
     return {"data": [*records], "has_more": more, "first_id": ids[0], "last_id": ids[-1]}
 
 
-EMPTY = page()
+NOT_BY_API = "the API does not grant it; an admin can do so in the Claude Console"
+USES = "Can use the Workbench; on Claude Enterprise, can use Claude"
 DATES = ("2025-02-01", "2025-01-01")
 
 
@@ -171,18 +172,34 @@ DOCUMENTED = (
     ),
     Example(
         "roles",
-        EMPTY,
+        page(WORKSPACE),
         {
             "items": [
-                {"id": "user", "not_assignable": None},
+                {"id": "user", "not_assignable": None, "description": USES},
                 {"id": "claude_code_user", "not_assignable": None},
                 {"id": "billing", "not_assignable": None},
                 {"id": "developer", "not_assignable": None},
-                {"id": "managed"},
-                {"id": "admin"},
+                {"id": "managed", "not_assignable": NOT_BY_API},
+                {"id": "admin", "not_assignable": NOT_BY_API},
                 {"id": "membership_admin"},
                 {"id": "owner"},
                 {"id": "primary_owner"},
+                {
+                    "id": "wrkspc_1",
+                    "kind": "workspace",
+                    "name": "Research",
+                    "description": "workspace_user",
+                    "not_assignable": None,
+                },
+                {
+                    "id": "wrkspc_1/workspace_developer",
+                    "kind": "workspace",
+                    "name": "Research/developer",
+                    "description": "workspace_developer",
+                    "not_assignable": None,
+                },
+                {"id": "wrkspc_1/workspace_restricted_developer"},
+                {"id": "wrkspc_1/workspace_admin"},
             ]
         },
     ),

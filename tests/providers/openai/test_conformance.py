@@ -99,6 +99,7 @@ def refused(
 
 READER = Role(id="reader")
 MISSING = "You have insufficient permissions. Missing scopes: api.management.read."
+READS = "Can use the API and the projects that the person is in"
 NOWHERE = '"projects":[]'
 
 DOCUMENTED = (
@@ -217,10 +218,22 @@ DOCUMENTED = (
         page(PROJECT),
         {
             "items": [
-                {"id": "reader", "kind": "role", "name": "reader"},
+                {"id": "reader", "kind": "role", "name": "reader", "description": READS},
                 {"id": "owner", "kind": "role"},
-                {"id": "project-abc", "kind": "project", "name": "Web", "not_assignable": None},
-                {"id": "project-abc/owner", "kind": "project", "name": "Web/owner"},
+                {
+                    "id": "project-abc",
+                    "kind": "project",
+                    "name": "Web",
+                    "description": "member",
+                    "not_assignable": None,
+                },
+                {
+                    "id": "project-abc/owner",
+                    "kind": "project",
+                    "name": "Web/owner",
+                    "description": "owner",
+                    "not_assignable": None,
+                },
             ]
         },
     ),
@@ -233,7 +246,13 @@ DOCUMENTED = (
             Role(id="project-abc", kind="project"),
         ),
     ),
-    Example("organization", page(), "org-x", headers={"openai-organization": "org-x"}),
+    Example(
+        "organization",
+        page(),
+        "org-x",
+        headers={"openai-organization": "org-x"},
+        sends=["/organization/users?limit=1 "],
+    ),
     Example("organization", page(), "an organization on OpenAI"),
     refused(400, Rejected, error_contains="No"),
     refused(404, NotFound),

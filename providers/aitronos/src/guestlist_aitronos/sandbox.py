@@ -183,7 +183,7 @@ class AitronosService(OrganizationService):
         for name in SYSTEM_ROLES:
             id = f"role_{name.lower().replace(' ', '_')}"
             organization.add_role(name, id=id, manages=name in ("Owner", "Admin"))
-        support = self.add_role("Support")
+        support = organization.add_role("Support")
         owner, member = organization.role_named("Owner"), organization.role_named("Member")
         organization.owner_role, organization.default_role = owner, member
         organization.add_member(OWNER_EMAIL, "Olga Owner", [owner], key=OWNER_KEY)
@@ -193,10 +193,6 @@ class AitronosService(OrganizationService):
         organization.add_key(outsider, OUTSIDER_KEY)
         for row in organization.records.values():  # in lists they keep their order
             row.created_at = organization.created_at
-
-    def add_role(self, name: str) -> RoleRecord:
-        """Adds a role of the organization's own."""
-        return self.organization.add_role(name)
 
     # ------------------------------------------------------------------ invitations
 
