@@ -255,6 +255,16 @@ def test_the_groups_are_read_once_for_all_pages_of_the_users(scene: Scene) -> No
 # ---------------------------------------------------------------------------- rate limits
 
 
+@pytest.mark.parametrize(
+    ("settings", "limits"), [({}, []), ({"requests_per_minute": 1}, [(1, 60.0)])]
+)
+def test_the_limit_is_that_of_the_setting(
+    settings: dict[str, Any], limits: list[tuple[int, float]]
+) -> None:
+    account = Scim(base_url="https://scim.example.com", token="t", **settings)
+    assert [(one.count, one.per) for one in account.limits] == limits
+
+
 def test_two_hundred_invitations_meet_no_refusal(scene: Scene) -> None:
     """The sandbox allows 180 requests in a minute, and so does the account's setting."""
     scene.start(rate="180")

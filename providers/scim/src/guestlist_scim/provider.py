@@ -164,7 +164,7 @@ class Scim(Provider):
         some services show their configuration to everybody."""
         reply = yield Request.get("Users", query={"startIndex": 1, "count": 1})
         int(reply.mapping()["totalResults"])
-        return self.base_url.partition("://")[2].rstrip("/")
+        return self.base_url.partition("://")[2]
 
     @operation
     def invite(self, new: NewInvitation) -> Flow[Member]:
