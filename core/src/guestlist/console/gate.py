@@ -12,19 +12,23 @@ import hmac
 import inspect
 import logging
 import re
-import traceback
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from hashlib import sha256
-from pathlib import Path
-from secrets import token_bytes, token_hex
+from secrets import token_bytes
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from guestlist.console.api import refusal_response, stopped_response
+from guestlist.console.api import (
+    is_api_path,
+    log_bug,
+    refusal_response,
+    route_path,
+    stopped_response,
+)
 from guestlist.console.sessions import LoginSession, Sessions, form_token, is_form_token
 from guestlist.exchange.clock import Stopped
 
@@ -49,7 +53,6 @@ session would be invalid."""
 KEPT_FIELDS = ("people", "account", "role", "review")
 """Fields of the form that adds people. If the form is refused, the visitor gets them back, and also
 the options, whose names begin with `option `."""
-API_PREFIX = "/api"
 
 HEADERS = {
     "content-security-policy": (
@@ -103,6 +106,12 @@ class Visit:
 def visit_of(request: Request) -> Visit | None:
     """Returns the visit that the gate found; None on a page that everybody may read."""
     return request.scope.get("guestlist.visit")
+
+
+def visitor(request: Request) -> Visit:
+    """Returns the visit of a page that only people who are signed in reach."""
+    visit: Visit = request.scope["guestlist.visit"]
+    return visit
 
 
 class GateRefusal(Exception):
@@ -184,7 +193,7 @@ class Gate:
                 receive = await self._admit(request, receive)
             except GateRefusal as refused:
                 app = refused.answer
-                if _is_api(route_path(scope)):
+                if is_api_path(route_path(scope)):
                     app = refusal_response(request, refused.answer.status_code, str(refused))
             await app(scope, receive, send_with_headers)
         except asyncio.CancelledError:
@@ -214,7 +223,7 @@ class Gate:
         """
         path = route_path(request.scope)
         self._check_host(request)
-        is_api = _is_api(path)
+        is_api = is_api_path(path)
         self._check_site(request, path, is_api=is_api)
         if is_api:
             return receive
@@ -305,34 +314,22 @@ def bug_answer(request: Request, error: Exception) -> Response:
     """Returns the answer to a request that failed because of a bug, and logs the bug's place. The
     text of an unexpected error may contain secrets, so it is neither logged nor shown."""
     request.scope["guestlist.answered"] = error
-    reference = token_hex(4)
-    logger.error("%s: %s in %s", reference, type(error).__name__, _frames(error))
     text = (
         "The console itself failed. Whether the last step took effect is not known: look at the log"
-        f" before you repeat it. Reference: {reference}"
+        f" before you repeat it. Reference: {log_bug(error)}"
     )
     return PlainTextResponse(text + "\n", 500)
 
 
 def ending_answer(request: Request) -> Response:
     """Returns the answer to a request that was still in progress when the server ended."""
-    if _is_api(route_path(request.scope)):
+    if is_api_path(route_path(request.scope)):
         return stopped_response(request)
     text = (
         "The console has ended meanwhile. Whether the last step took effect is not known: look at"
         " the log before you repeat it."
     )
     return PlainTextResponse(text + "\n", 503)
-
-
-def _is_api(path: str) -> bool:
-    return f"{path}/".startswith(f"{API_PREFIX}/")
-
-
-def route_path(scope: Scope) -> str:
-    """Returns the path within the console, without the path under which it is mounted."""
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))
 
 
 def cookie_name(request: Request) -> str:
@@ -409,8 +406,3 @@ def _host_and_port(host: str, scheme: str) -> tuple[str | None, int | None]:
 def _page_host(origin: str) -> str:
     """Returns the host and port of the page that an Origin header names; empty if none."""
     return origin.partition("://")[2]
-
-
-def _frames(error: BaseException) -> str:
-    frames: Iterable[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)[-4:]
-    return " < ".join(f"{Path(one.filename).name}:{one.lineno}" for one in reversed([*frames]))

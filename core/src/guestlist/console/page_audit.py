@@ -16,8 +16,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from guestlist.console.gate import redirect, visit_of
-from guestlist.console.site import Site, page_number
+from guestlist.console.gate import redirect, visitor
+from guestlist.console.site import Site, page_numbers
 from guestlist.console.words import FINDINGS, FailureText, failure_text
 from guestlist.console.work import ReadingWork
 from guestlist.runs.auditing import PENDING_DAYS, audit
@@ -77,8 +77,7 @@ class AuditPages:
         busy = making is not None and making.is_running  # shown instead of the earlier result
         shown, chosen = self._audit, _chosen(request)
         found = shown.matching(chosen) if shown else []
-        last = max(1, -(-len(found) // ROWS))
-        number = min(page_number(request.query_params), last)
+        number, last = page_numbers(request, len(found), ROWS)
         lines = found[(number - 1) * ROWS : number * ROWS]
         return self._site.page(
             request,
@@ -98,8 +97,8 @@ class AuditPages:
 
     def make(self, request: Request) -> Response:
         """Makes an audit in the background."""
-        site, visit = self._site, visit_of(request)
-        if site.roster is None or visit is None:
+        site, visit = self._site, visitor(request)
+        if site.roster is None:
             raise HTTPException(409, "This console has no roster.")
         with self._lock:
             if self._making is None or not self._making.is_running:

@@ -14,9 +14,9 @@ from starlette.responses import Response
 
 from guestlist.address import read_email
 from guestlist.changes import role_key
-from guestlist.console.gate import Visit, redirect, visit_of
+from guestlist.console.gate import Visit, redirect, visitor
 from guestlist.console.people import PAGE_ROWS, OpenRow
-from guestlist.console.site import Site, page_number
+from guestlist.console.site import Site, page_numbers
 from guestlist.console.words import (
     TABS,
     FailureText,
@@ -134,8 +134,8 @@ class InvitePages:
         site, query = self._site, request.query_params
         site.people.begin()
         chosen = InviteForm()
-        visit = visit_of(request)
-        if request.method == "POST" and visit is not None:
+        if request.method == "POST":
+            visit = visitor(request)
             review = visit.value("review")
             if review and (site.reviews.get(review) or not visit.value("people")):
                 return redirect(request, f"/reviews/{review}")
@@ -154,9 +154,7 @@ class InvitePages:
 
     def review(self, request: Request) -> Response:
         """Makes the review: what will happen to each person in each account. Sends nothing."""
-        site, visit = self._site, visit_of(request)
-        if visit is None:
-            raise HTTPException(403)
+        site, visit = self._site, visitor(request)
         chosen = InviteForm.of(visit, self._accounts)
         pasted = read_pasted(chosen.text)
         problems = []
@@ -328,8 +326,7 @@ class InvitePages:
         account = query.get("account", "")
         account = account if account in site.client.accounts else ""
         counts = {name: site.people.count_invitations(name, account) for name in TABS}
-        last = max(1, -(-counts[tab] // PAGE_ROWS))
-        number = min(page_number(query), last)
+        number, last = page_numbers(request, counts[tab], PAGE_ROWS)
         rows = site.people.invitations(tab, account, number)
         return site.page(
             request,
@@ -355,9 +352,7 @@ class InvitePages:
 
     def review_selection(self, request: Request) -> Response:
         """Makes the review for one row, the selected rows, or all rows of a part of the page."""
-        site, visit = self._site, visit_of(request)
-        if visit is None:
-            raise HTTPException(403)
+        site, visit = self._site, visitor(request)
         action, one = visit.value("action"), visit.value("one")
         if one:
             action, _, row = one.partition(" ")
@@ -415,10 +410,6 @@ class InvitePages:
         return Review(
             title, warning, button, steps, visit.actor, back, left_out=left_out, verb=verb
         )
-
-
-def _never_expires(row: OpenRow) -> bool:
-    return row.guest.invitation is not None and row.guest.invitation.never_expires
 
 
 def _cannot_revoke(provider: Provider) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from guestlist.console.gate import redirect, visit_of
+from guestlist.console.gate import redirect, visitor
 from guestlist.console.people import PAGE_ROWS, Filter, PeopleIndex, PersonRow
-from guestlist.console.site import Site, page_number
+from guestlist.console.site import Site, page_numbers
 from guestlist.console.words import FILTERS, LOOKS, FailureText, expiry_text, failure_text
 from guestlist.errors import GuestlistError
 from guestlist.models import LimitUsage
@@ -56,8 +56,7 @@ class PeoplePages:
         query = request.query_params
         chosen = people_filter(query, people)
         found = people.count(chosen)
-        last = max(1, -(-found // PAGE_ROWS))
-        number = min(page_number(query), last)
+        number, last = page_numbers(request, found, PAGE_ROWS)
         rows = people.page(chosen, number)
         shown = {
             name: query.get(name, "")
@@ -86,8 +85,7 @@ class PeoplePages:
     def refresh(self, request: Request) -> Response:
         """Reads all accounts again, in the background."""
         self._site.people.refresh()
-        visit = visit_of(request)
-        back = visit.value("back", "/people") if visit else "/people"
+        back = visitor(request).value("back", "/people")
         return redirect(request, back if back.startswith("/") and back[1:2] != "/" else "/people")
 
     def accounts(self, request: Request) -> Response:
@@ -101,8 +99,7 @@ class PeoplePages:
 
     def check(self, request: Request) -> Response:
         """Checks whether the service accepts the account's key."""
-        site, visit = self._site, visit_of(request)
-        name = visit.value("account") if visit else ""
+        site, name = self._site, visitor(request).value("account")
         if name in site.client.accounts:
             try:
                 self._checks[name] = (site.client.check(account=name), None)

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from guestlist.address import is_email
 from guestlist.changes import Action, label, role_key
-from guestlist.console.gate import Visit, redirect, visit_of
+from guestlist.console.gate import Visit, redirect, visitor
 from guestlist.console.people import KnownAccess, PersonRow
 from guestlist.console.site import Site
 from guestlist.console.words import (
@@ -131,10 +131,8 @@ class PersonPages:
 
     def review(self, request: Request) -> Response:
         """Makes the review of an action on the person."""
-        site, visit = self._site, visit_of(request)
+        site, visit = self._site, visitor(request)
         person = self._person(request)
-        if visit is None:
-            raise HTTPException(403)
         verb, account = visit.value("action"), visit.value("account")
         known = site.people.guests(person)
         if verb == "offboard":

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any, TypedDict
 
@@ -16,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from guestlist.changes import Action, Change, label, role_key
-from guestlist.console.gate import Visit, redirect, visit_of
-from guestlist.console.site import Site, page_number
+from guestlist.console.gate import Visit, redirect, visitor
+from guestlist.console.site import Site, page_numbers
 from guestlist.console.words import ACTIONS, FailureText, count, failure_text
 from guestlist.console.work import CarryOut, ReadingWork, RunWork
 from guestlist.ledger import orders, runs
@@ -151,8 +152,7 @@ class PlanPages:
         shown = self._plan
         chosen = {"account": query.get("account", ""), "action": query.get("action", "")}
         found = shown.count(**chosen) if shown else 0
-        last = max(1, -(-found // ROWS))
-        number = min(page_number(query), last)
+        number, last = page_numbers(request, found, ROWS)
         unfinished = self._unfinished()
         return site.page(
             request,
@@ -175,7 +175,7 @@ class PlanPages:
 
     def make(self, request: Request) -> Response:
         """Makes a plan in the background."""
-        site, visit = self._site, self._visit(request)
+        site, visit, roster = self._site, visitor(request), self._roster
         options = _options(visit)
         with self._lock:
             if self._making is None or not self._making.is_running:
@@ -184,7 +184,7 @@ class PlanPages:
                     "Making a plan",
                     visit.actor,
                     site.client.clock.now,
-                    self._maker(options, visit.actor),
+                    self._maker(roster, options, visit.actor),
                 )
                 site.works.add(self._making)
                 self._making.start()
@@ -192,7 +192,8 @@ class PlanPages:
 
     def apply(self, request: Request) -> Response:
         """Makes the changes of the plan that the page has shown."""
-        site, visit, shown = self._site, self._visit(request), self._plan
+        site, visit, shown = self._site, visitor(request), self._plan
+        roster = self._roster
         if shown is None or visit.value("plan") != shown.id:
             raise HTTPException(
                 409, "Another plan was made since this page was opened: nothing was sent."
@@ -212,7 +213,7 @@ class PlanPages:
 
             return _applied(
                 apply(
-                    self._roster,
+                    roster,
                     ledger=site.ledger,
                     client=site.client,
                     confirm=is_as_shown,
@@ -233,12 +234,12 @@ class PlanPages:
 
     def resume(self, request: Request) -> Response:
         """Continues the run that was interrupted last."""
-        site, visit = self._site, self._visit(request)
+        site, visit, roster = self._site, visitor(request), self._roster
         options = _options(visit)
 
         def carry_out(follow: Callable[[RunEvent], None], stop: Stop) -> tuple[str, int]:
             result = apply(
-                self._roster,
+                roster,
                 ledger=site.ledger,
                 client=site.client,
                 confirm=lambda _: False,
@@ -260,11 +261,11 @@ class PlanPages:
 
     def settle(self, request: Request) -> Response:
         """Gives the deferred roles to people who have accepted."""
-        site, visit = self._site, self._visit(request)
+        site, visit, roster = self._site, visitor(request), self._roster
 
         def carry_out(follow: Callable[[RunEvent], None], stop: Stop) -> tuple[str, int]:
             result = settle(
-                self._roster,
+                roster,
                 ledger=site.ledger,
                 client=site.client,
                 on_progress=follow,
@@ -284,16 +285,10 @@ class PlanPages:
             self._plan.rows.close()
 
     @property
-    def _roster(self) -> Any:
+    def _roster(self) -> Path:
         if self._site.roster is None:
             raise HTTPException(409, "This console has no roster.")
         return self._site.roster
-
-    def _visit(self, request: Request) -> Visit:
-        visit = visit_of(request)
-        if visit is None or self._roster is None:
-            raise HTTPException(403)
-        return visit
 
     def _start(
         self,
@@ -321,13 +316,13 @@ class PlanPages:
         return self._run
 
     def _maker(
-        self, options: PlanOptions, actor: str
+        self, roster: Path, options: PlanOptions, actor: str
     ) -> Callable[[Callable[[RunEvent], None], Stop], None]:
         site = self._site
 
         def make(follow: Callable[[RunEvent], None], _: Stop) -> None:
             with plan(
-                self._roster,
+                roster,
                 ledger=site.ledger,
                 client=site.client,
                 on_progress=follow,

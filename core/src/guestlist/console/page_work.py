@@ -10,8 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from guestlist.console.gate import redirect, visit_of
-from guestlist.console.site import Site, page_number
+from guestlist.console.gate import redirect, visitor
+from guestlist.console.site import Site, page_numbers
 from guestlist.console.work import BackgroundWork, Calls, ReadingWork, Review, Step, StepState
 
 ROWS = 200
@@ -44,8 +44,7 @@ class WorkPages:
         if review.work is not None:
             return redirect(request, f"/work/{review.work.id}")
         steps = review.steps
-        last = max(1, -(-len(steps) // ROWS))
-        number = min(page_number(request.query_params), last)
+        number, last = page_numbers(request, len(steps), ROWS)
         return self._site.page(
             request,
             "review.html",
@@ -57,8 +56,8 @@ class WorkPages:
 
     def start(self, request: Request) -> Response:
         """Starts the work of a review, unless it was started already."""
-        review, site, visit = self._review(request), self._site, visit_of(request)
-        if visit is None or not review.steps:
+        review, site, visit = self._review(request), self._site, visitor(request)
+        if not review.steps:
             raise HTTPException(400, "There is nothing to do.")
         if review.work is None and monotonic() - review.made > REVIEW_SECONDS:
             raise HTTPException(
@@ -86,8 +85,7 @@ class WorkPages:
             return self._site.page(request, "run.html", work=work)
         order = {StepState.FAILED: 0, StepState.STOPPED: 1, StepState.RUNNING: 2}
         steps = sorted(work.steps, key=lambda step: order.get(step.progress, 3))
-        last = max(1, -(-len(steps) // ROWS))
-        number = min(page_number(request.query_params), last)
+        number, last = page_numbers(request, len(steps), ROWS)
         return self._site.page(
             request,
             "work.html",
@@ -113,8 +111,8 @@ class WorkPages:
 
     def again(self, request: Request) -> Response:
         """Makes a review of the steps that failed."""
-        work, visit = self._work(request), visit_of(request)
-        if not isinstance(work, Calls) or visit is None or not work.failed:
+        work, visit = self._work(request), visitor(request)
+        if not isinstance(work, Calls) or not work.failed:
             raise HTTPException(400, "No step has failed.")
         before = work.review
         steps = [

@@ -4,7 +4,7 @@ templates."""
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -187,7 +187,15 @@ def visible(value: Any) -> Any:
     return type(value)(shown)
 
 
-def page_number(values: Mapping[str, str], name: str = "page") -> int:
-    """Returns the number of the page that the query asks for, from 1."""
-    text = values.get(name, "")
-    return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 10 else 1
+def page_numbers(request: Request, items: int, size: int) -> tuple[int, int]:
+    """Returns the number of the page that the query asks for, and that of the last page. Both count
+    from 1.
+
+    Args:
+        items: the number of items in the list.
+        size: the number of items on a page.
+    """
+    last = max(1, -(-items // size))
+    text = request.query_params.get("page", "")
+    asked = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 1
+    return min(max(1, asked), last), last

@@ -33,7 +33,16 @@ from guestlist.errors import GuestlistError
 from guestlist.exchange.clock import Stopped
 from guestlist.ledger.log import LineState
 from guestlist.models import Access, Guest, Identity, OffboardOutcome, Result, State
-from guestlist.runs.progress import RunEvent
+from guestlist.runs.progress import (
+    CheckingAcceptance,
+    ReadingAccount,
+    Reconciling,
+    RunEnded,
+    RunEvent,
+    RunProblem,
+    RunProgress,
+    RunStarted,
+)
 from guestlist.runs.stop import Stop
 from guestlist.runs.tally import Tally
 
@@ -373,7 +382,29 @@ class Calls(BackgroundWork):
 CarryOut = Callable[[Callable[[RunEvent], None], Stop], tuple[str, int]]
 
 
-class RunWork(BackgroundWork):
+class RosterWork(BackgroundWork):
+    """Something that reads the roster and all accounts, and reports its progress.
+
+    Attributes:
+        phase: what it does now, for people.
+    """
+
+    def __init__(self, title: str, actor: str, now: Callable[[], datetime]) -> None:
+        super().__init__(title, actor, now)
+        self.phase = "Reading the roster"
+        self._signal = Stop()
+
+    def stop(self) -> None:
+        self._signal()
+        super().stop()
+
+    def _follow(self, event: RunEvent) -> None:
+        if isinstance(event, ReadingAccount):
+            self.phase = f"Reading {event.account}: {event.count:,} {event.what}"
+        self.changed()
+
+
+class RunWork(RosterWork):
     """A run of `apply` or `settle`.
 
     Args:
@@ -393,42 +424,32 @@ class RunWork(BackgroundWork):
         self.kind = kind
         self.run_number: int | None = None
         self.tallies: Mapping[str, Tally] = {}
-        self.phase = "Starting"
         self.outcome = ""
         self.problems: list[FailureText] = []
         self.left = 0
-        self.signal = Stop()
         self._carry_out = carry_out
 
-    def stop(self) -> None:
-        self.signal()
-        super().stop()
-
     def run(self) -> None:
-        self.outcome, self.left = self._carry_out(self._follow, self.signal)
+        self.outcome, self.left = self._carry_out(self._follow, self._signal)
 
     def _follow(self, event: RunEvent) -> None:
-        from guestlist.runs import progress
-
         match event:
-            case progress.ReadingAccount():
-                self.phase = f"Reading {event.account}: {event.count:,} {event.what}"
-            case progress.Reconciling():
+            case Reconciling():
                 self.phase = "Looking up requests that got no answer"
-            case progress.RunStarted():
+            case RunStarted():
                 self.run_number, self.phase = event.run, "Making the changes"
-            case progress.RunProgress() | progress.RunEnded():
+            case RunProgress() | RunEnded():
                 self.run_number, self.tallies = event.run, event.tallies
-            case progress.RunProblem():
+            case RunProblem():
                 self.problems.append(failure_text(event.error))
-            case progress.CheckingAcceptance():
+            case CheckingAcceptance():
                 self.phase = "Looking who has accepted"
             case _:
                 pass
-        self.changed()
+        super()._follow(event)
 
 
-class ReadingWork(BackgroundWork):
+class ReadingWork(RosterWork):
     """Work that reads all accounts for a page, such as making a plan.
 
     Args:
@@ -450,23 +471,10 @@ class ReadingWork(BackgroundWork):
     ) -> None:
         super().__init__(title, actor, now)
         self.page = page
-        self.phase = "Reading the roster"
-        self.signal = Stop()
         self._read = read
 
-    def stop(self) -> None:
-        self.signal()
-        super().stop()
-
     def run(self) -> None:
-        self._read(self._follow, self.signal)
-
-    def _follow(self, event: RunEvent) -> None:
-        from guestlist.runs import progress
-
-        if isinstance(event, progress.ReadingAccount):
-            self.phase = f"Reading {event.account}: {event.count:,} {event.what}"
-            self.changed()
+        self._read(self._follow, self._signal)
 
 
 class HasId(Protocol):

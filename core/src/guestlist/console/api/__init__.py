@@ -8,8 +8,20 @@ from guestlist.console.api.app import (
     HttpApi,
     WithApi,
     create_api,
+    is_api_path,
     refusal_response,
+    route_path,
     stopped_response,
 )
+from guestlist.console.api.problems import log_bug
 
-__all__ = ["HttpApi", "WithApi", "create_api", "refusal_response", "stopped_response"]
+__all__ = [
+    "HttpApi",
+    "WithApi",
+    "create_api",
+    "is_api_path",
+    "log_bug",
+    "refusal_response",
+    "route_path",
+    "stopped_response",
+]

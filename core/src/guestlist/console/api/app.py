@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import logging
 import re
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -34,6 +32,7 @@ from guestlist.console.api.pages import OpenLists
 from guestlist.console.api.problems import (
     ApiRefusal,
     invalid_request,
+    log_bug,
     problem_of,
     stopped_problem,
     unexpected_problem,
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     from guestlist.ledger import Ledger
     from guestlist.roster.file import Roster
 
+API_PREFIX = "/api"
 VERSION = "/v1"
 DESCRIPTION_PATH = "/openapi.json"
 MAX_BODY_BYTES = 1024 * 1024
@@ -72,14 +72,7 @@ class _Route:
 
 
 class HttpApi:
-    """The HTTP API as an ASGI application.
-
-    Args:
-        client: the client to call. It must have the ledger.
-        ledger: the ledger, which also stores the tokens.
-        roster: the roster, or the path of its file. Without it nothing can be planned.
-        read_only: refuse every change, whatever the token permits.
-    """
+    """The HTTP API as an ASGI application. Its arguments are those of `create_api`."""
 
     def __init__(
         self,
@@ -131,18 +124,13 @@ class HttpApi:
         except Stopped:
             answer = stopped_response(request)
         except Exception as error:
-            reference = token_hex(4)
-            # The text of an unexpected error may contain secrets, so it is not logged.
-            frames = traceback.extract_tb(error.__traceback__)[-4:]
-            places = " < ".join(f"{Path(one.filename).name}:{one.lineno}" for one in frames[::-1])
-            logger.error("%s: %s in %s", reference, type(error).__name__, places)
-            answer = _problem(request, unexpected_problem(reference))
+            answer = _problem(request, unexpected_problem(log_bug(error)))
         if request.method == "HEAD":
             answer.body = b""
         await answer(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        path = _path_within(request.scope)
+        path = route_path(request.scope)
         if path == DESCRIPTION_PATH:
             if request.method not in ("GET", "HEAD"):
                 raise _wrong_method("GET, HEAD")
@@ -157,7 +145,7 @@ class HttpApi:
             jobs=self._jobs,
             actor=token.name,
             token=token.id,
-            base_path=_base_path(request.scope) + VERSION,
+            base_path=request.scope.get("root_path", "") + VERSION,
             job=job,
             headers={},
         )
@@ -260,8 +248,8 @@ class WithApi:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and f"{_path_within(scope)}/".startswith("/api/"):
-            scope = {**scope, "root_path": f"{scope.get('root_path', '')}/api"}
+        if scope["type"] == "http" and is_api_path(route_path(scope)):
+            scope = {**scope, "root_path": f"{scope.get('root_path', '')}{API_PREFIX}"}
             await self._api(scope, receive, send)
         else:
             await self._app(scope, receive, send)
@@ -358,15 +346,15 @@ def _from_query(query: Mapping[str, list[str]], model: type[BaseModel]) -> BaseM
         raise invalid_request(error, "query") from None
 
 
-def _path_within(scope: Scope) -> str:
-    """Returns the path below the place where the API is mounted."""
+def route_path(scope: Scope) -> str:
+    """Returns the path within the application, without the path under which it is mounted."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))
 
 
-def _base_path(scope: Scope) -> str:
-    root: str = scope.get("root_path", "")
-    return root
+def is_api_path(path: str) -> bool:
+    """Returns whether a path of the console belongs to the API."""
+    return f"{path}/".startswith(f"{API_PREFIX}/")
 
 
 def _wrong_method(allowed: str) -> ApiRefusal:

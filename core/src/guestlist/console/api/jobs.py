@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Collection, Iterator
 from datetime import datetime
@@ -24,7 +23,7 @@ from guestlist.console.api.models import (
     RunBody,
     RunInfo,
 )
-from guestlist.console.api.problems import ApiRefusal, problem_of, unexpected_problem
+from guestlist.console.api.problems import ApiRefusal, log_bug, problem_of, unexpected_problem
 from guestlist.errors import ConfigError, GuestlistError
 from guestlist.exchange.clock import Stopped
 from guestlist.roster import PlanFile, read_plan
@@ -43,8 +42,6 @@ MAX_RUNS = 200
 first."""
 MAX_PROBLEMS = 1_000
 """Number of failures of a run that can be read here. The ledger has all of them."""
-
-logger = logging.getLogger("guestlist.console")
 
 
 class _Job:
@@ -78,9 +75,7 @@ class _Job:
         except Stopped:
             state = JobState.STOPPED
         except BaseException as error:
-            # The text of an unexpected error may contain secrets, so it is not logged.
-            logger.error("%s: %s", self.id, type(error).__name__)
-            self._bug = unexpected_problem(self.id)
+            self._bug = unexpected_problem(log_bug(error))
             state = JobState.FAILED
         self.ended_at = self._clock.now()
         self.state = state

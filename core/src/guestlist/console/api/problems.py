@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import traceback
 from collections.abc import Iterable
 from http import HTTPStatus
+from pathlib import Path
+from secrets import token_hex
 
 from pydantic import ValidationError
 
@@ -40,6 +44,8 @@ STATUSES: tuple[tuple[type[GuestlistError], int], ...] = (
 """The status for each class of errors. The first match counts."""
 
 Pointer = tuple[str | int, ...]
+
+logger = logging.getLogger("guestlist.console")
 
 
 class ApiRefusal(Exception):
@@ -97,6 +103,16 @@ def problem_of(error: GuestlistError) -> Problem:
         service_code=error.code,
         service_request_id=error.request_id,
     )
+
+
+def log_bug(error: BaseException) -> str:
+    """Logs where an unexpected error was raised, without its text, which may contain secrets.
+    Returns the reference of the line in the log."""
+    reference = token_hex(4)
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    places = " < ".join(f"{Path(one.filename).name}:{one.lineno}" for one in reversed(frames))
+    logger.error("%s: %s in %s", reference, type(error).__name__, places)
+    return reference
 
 
 def unexpected_problem(reference: str) -> Problem:
