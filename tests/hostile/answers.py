@@ -31,7 +31,7 @@ from guestlist.provider import Effect, Flow, Provider, Request, Response, Token
 from guestlist.provider.settings import is_secret
 from guestlist.sandbox.service import Service
 from guestlist.verbs import Accounts
-from pytest_guestlist.conformance.application import ApplicationWire
+from pytest_guestlist.calling import ServiceWire
 
 ENDLESS = 2000
 """Requests after which an operation that goes on asking is taken to hang."""
@@ -498,7 +498,7 @@ def genuine(name: str) -> tuple[Case, ...]:
     for operation in kind.operations():
         service = _service(kind)
         provider = kind(**service.settings(BASE_URL))
-        wire, time, kept = ApplicationWire(service), SimulatedTime(), list[Response]()
+        wire, time, kept = ServiceWire(service), SimulatedTime(), list[Response]()
         account = account_of(provider, time)
         if provider.supports("fetch_token"):
             token = _record(account, provider.fetch_token(), wire, time, [])
@@ -534,7 +534,7 @@ def _service(kind: type[Provider]) -> Service:
     return made
 
 
-def _planted(account: Account, wire: ApplicationWire, time: SimulatedTime) -> dict[str, Any]:
+def _planted(account: Account, wire: ServiceWire, time: SimulatedTime) -> dict[str, Any]:
     """Real values from the sandbox: an invitation that is open, a member, a role."""
     provider, kept = account.provider, list[Response]()
     listed = _record(account, provider.roles(), wire, time, kept).items
@@ -559,7 +559,7 @@ def _planted(account: Account, wire: ApplicationWire, time: SimulatedTime) -> di
 
 
 def _record(
-    account: Account, flow: Any, wire: ApplicationWire, time: SimulatedTime, kept: list[Response]
+    account: Account, flow: Any, wire: ServiceWire, time: SimulatedTime, kept: list[Response]
 ) -> Any:
     wanted = run(Call(account), flow)
     result: Any = None

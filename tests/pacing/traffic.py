@@ -26,7 +26,7 @@ from guestlist_aitronos import Aitronos
 from guestlist_aitronos.sandbox import AitronosService
 from guestlist_vultr import Vultr
 from guestlist_vultr.sandbox import VultrService
-from pytest_guestlist.conformance.application import ApplicationWire
+from pytest_guestlist.calling import ServiceWire
 
 START = datetime(2026, 5, 4, 9, 15, tzinfo=UTC).timestamp()
 BASE_URL = "http://127.0.0.1:1"
@@ -132,7 +132,7 @@ class Simulation:
     ) -> None:
         self.time = time
         self.traffic = Traffic()
-        self._wire = ApplicationWire(service)
+        self._wire = ServiceWire(service)
         self._jitter = jitter
         self._stall = stall
         self._random = random.Random(seed)

@@ -50,3 +50,17 @@ def call_service(service: Service, outgoing: Outgoing) -> Response:
     headers = {name.decode().lower(): value.decode() for name, value in sent[0].get("headers", ())}
     content = b"".join(message.get("body", b"") for message in sent[1:])
     return Response(sent[0]["status"], headers, content)
+
+
+class ServiceWire:
+    """A wire to a service of the sandbox in this process."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def send(self, outgoing: Outgoing) -> Response:
+        """Returns the answer of the service."""
+        return call_service(self._service, outgoing)
+
+    def close(self) -> None:
+        """Does nothing, because nothing was opened."""

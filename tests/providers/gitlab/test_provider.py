@@ -22,9 +22,8 @@ from guestlist.models import MemberState, Role, State
 from guestlist.sandbox.service import AdjustableClock
 from guestlist_gitlab import GitLab
 from guestlist_gitlab.sandbox import EXPIRED_TOKEN, READ_ONLY_TOKEN, REPORTER_TOKEN, GitLabService
-from pytest_guestlist.calling import call_service
+from pytest_guestlist.calling import ServiceWire, call_service
 from pytest_guestlist.clock import VirtualClock
-from pytest_guestlist.conformance.application import ApplicationWire
 from pytest_guestlist.conformance.clients import WiredGuestlist
 
 ADA, KIM, RITA, PIA = "ada@example.com", "kim@example.net", "rita@example.org", "pia@example.org"
@@ -416,7 +415,7 @@ def test_three_hundred_invitations_meet_no_refusal() -> None:
     world.service.configure(rate="on")
     client = WiredGuestlist(
         {"gitlab": world.account()},
-        transport=ApplicationWire(world.service),
+        transport=ServiceWire(world.service),
         clock=world.clock,
         watch=lambda event: statuses.update([event.status]),
     )

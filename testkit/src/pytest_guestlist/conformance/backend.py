@@ -119,9 +119,9 @@ class SandboxBackend(Backend):
         return self.kind(**self.service.read_only_settings(self.base_url))
 
     def wire(self) -> Wire:
-        from pytest_guestlist.conformance.application import ApplicationWire
+        from pytest_guestlist.calling import ServiceWire
 
-        return ApplicationWire(self.service)
+        return ServiceWire(self.service)
 
     def accept(self, invitation: Invitation) -> None:
         self.service.accept(self._id(invitation))

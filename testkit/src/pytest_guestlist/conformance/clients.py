@@ -7,13 +7,13 @@ from typing import Any
 
 from guestlist.client import AsyncGuestlist, Guestlist
 from guestlist.event import Event
-from guestlist.exchange.account import Account, Budget
+from guestlist.exchange.account import Budget
 from guestlist.exchange.clock import Clock
 from guestlist.exchange.drive import AsyncDriver, Driver
-from guestlist.exchange.step import Outgoing
 from guestlist.models import Access, Guest, InviteResult, RemoveResult, RevokeResult, RoleResult
-from guestlist.provider import Provider, Request, Token
+from guestlist.provider import Provider, Token
 from pytest_guestlist.conformance.wires import AsyncWireAdapter
+from pytest_guestlist.spy import Spy
 
 ACCOUNT = "suite"
 """The name of the account in every test."""
@@ -22,22 +22,9 @@ PATIENT = Budget(total=3600.0)
 """A budget in virtual time that no test exhausts."""
 
 
-class Spy(Account):
-    """An account that records the requests of its provider."""
-
-    requests: list[tuple[Request, Outgoing]]
-
-    def outgoing(self, request: Request, budget: Budget) -> Outgoing:
-        outgoing = super().outgoing(request, budget)
-        self.requests.append((request, outgoing))
-        return outgoing
-
-
 def spy_on(provider: Provider, clock: Clock, watch: Callable[[Event], None] | None = None) -> Spy:
     """Returns an account with this provider that records its requests."""
-    spy = Spy(ACCOUNT, provider, clock, watch)
-    spy.requests = []
-    return spy
+    return Spy(ACCOUNT, provider, clock, watch)
 
 
 def _is_address(who: Any) -> bool:

@@ -33,13 +33,13 @@ from pytest_guestlist.conformance.backend import Backend
 from pytest_guestlist.conformance.clients import (
     ACCOUNT,
     PATIENT,
-    Spy,
     WiredAsyncGuestlist,
     WiredGuestlist,
     spy_on,
 )
 from pytest_guestlist.conformance.finding import location_of, report_finding
 from pytest_guestlist.conformance.wires import Answer, RecordingWire
+from pytest_guestlist.spy import Spy
 
 T = TypeVar("T")
 
@@ -252,7 +252,7 @@ class Harness:
         lost: list[Answer] = []
 
         def lose(_outgoing: Outgoing, answer: Answer) -> Answer:
-            if lost or self.spy.requests[-1][0].effect is Effect.READ:
+            if lost or self.is_reading():
                 return answer
             lost.append(answer)
             return SendFailure("no answer in time")
@@ -286,6 +286,10 @@ class Harness:
     def changes(self) -> list[Request]:
         """Returns the requests so far that change something."""
         return [request for request, _ in self.spy.requests if request.effect is not Effect.READ]
+
+    def is_reading(self) -> bool:
+        """Returns whether the last request only reads."""
+        return self.spy.requests[-1][0].effect is Effect.READ
 
     def forget(self) -> None:
         """Forgets the requests so far."""

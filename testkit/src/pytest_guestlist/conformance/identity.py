@@ -19,14 +19,14 @@ from guestlist.errors import (
 )
 from guestlist.models import NewInvitation, Role
 from guestlist.plugins import GROUP, installed
-from guestlist.provider import Effect, Flow, Limit, Provider
+from guestlist.provider import Flow, Limit, Provider
 from guestlist.provider.settings import environment_variable, is_secret
 from pytest_guestlist.checking import CONTRACT, facts, sketches
 from pytest_guestlist.conformance.base import VERBS, ProviderRules
 from pytest_guestlist.conformance.documented import invented_arguments
 from pytest_guestlist.conformance.finding import location_of, report_finding
 from pytest_guestlist.conformance.harness import Harness
-from pytest_guestlist.conformance.wires import ReadOnlyWire
+from pytest_guestlist.conformance.wires import RefusingWire
 
 
 class IdentityRules(ProviderRules):
@@ -406,10 +406,10 @@ class IdentityRules(ProviderRules):
 
     def _asked(self, harness: Harness, new: NewInvitation) -> list[str]:
         """Returns the changing requests of `invite`, without sending them to the service."""
-        wire = ReadOnlyWire(harness.wire, lambda: harness.spy.requests[-1][0].effect is Effect.READ)
+        wire = RefusingWire(harness.wire, harness.is_reading)
         with suppress(GuestlistError):
             harness.run(harness.provider.invite(new), wire)
-        return [f"{one.method} {one.url} {one.content!r}" for one in wire.held]
+        return [f"{one.method} {one.url} {one.content!r}" for one in wire.refused]
 
     def test_unknown_options_are_refused(self, harness: Harness) -> None:
         """An option that the provider does not know is an error that names the known ones.

@@ -16,10 +16,10 @@ from guestlist.models import (
     Outcome,
     State,
 )
-from guestlist.provider import NEVER, Effect
+from guestlist.provider import NEVER
 from pytest_guestlist.conformance.base import ProviderRules
 from pytest_guestlist.conformance.harness import HOUR, MINUTE, Harness
-from pytest_guestlist.conformance.wires import FirstChangeOnly
+from pytest_guestlist.conformance.wires import RefusingWire
 
 TEXTS = (
     "zugzwang",
@@ -545,9 +545,7 @@ class InvitingRules(ProviderRules):
         harness.require("invite")
         harness.roles()
         wire = harness.wire.wire
-        harness.wire.wire = FirstChangeOnly(
-            wire, lambda: harness.spy.requests[-1][0].effect is Effect.READ
-        )
+        harness.wire.wire = RefusingWire(wire, harness.is_reading, passes=1)
         with suppress(GuestlistError):
             harness.invite("ada")
         harness.wire.wire = wire

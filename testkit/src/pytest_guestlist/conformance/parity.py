@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from guestlist.errors import GuestlistError
+from guestlist.errors import Unsupported
+from guestlist.verbs import AsyncItems, Items
 from pytest_guestlist.conformance.base import ProviderRules
 from pytest_guestlist.conformance.finding import location_of, report_finding
 from pytest_guestlist.conformance.harness import Harness
+from pytest_guestlist.conformance.walkthrough import LISTS
 
 
 class ParityRules(ProviderRules):
@@ -22,14 +26,12 @@ class ParityRules(ProviderRules):
         """
         harness.invitation("ada")
         harness.invitation("bob")
-        sync = _looks(harness)
-        awaited = asyncio.run(_async_looks(harness))
-        for name, results in sync.items():
-            if awaited[name] != results:
+        awaited = _reading_calls(harness, harness.async_client())
+        for name, call in _reading_calls(harness, harness.guests).items():
+            expected, got = _sync_result(call), asyncio.run(_async_result(awaited[name]))
+            if got != expected:
                 report_finding(
-                    expected=results,
-                    got=awaited[name],
-                    look_at=location_of(harness.provider, name),
+                    expected=expected, got=got, look_at=location_of(harness.provider, name)
                 )
 
     def test_async_client_changes_things(self, harness: Harness) -> None:
@@ -52,32 +54,28 @@ class ParityRules(ProviderRules):
             )
 
 
-LISTS = ("invitations", "members", "roles")
+def _reading_calls(harness: Harness, guests: Any) -> dict[str, Callable[[], Any]]:
+    """Returns calls of a client that change nothing."""
+    lists = [name for name in LISTS if harness.provider.supports(name)]
+    return {
+        "status": partial(guests.status, harness.address("ada")),
+        "nobody": partial(guests.status, harness.address("nobody")),
+        **{name: getattr(guests, name) for name in lists},
+        "check": guests.check,
+    }
 
 
-def _looks(harness: Harness) -> dict[str, Any]:
-    guests = harness.guests
-    results: dict[str, Any] = {"status": guests.status(harness.address("ada"))}
-    results["nobody"] = guests.status(harness.address("nobody"))
-    for name in LISTS:
-        if harness.provider.supports(name):
-            results[name] = list(getattr(guests, name)())
+def _sync_result(call: Callable[[], Any]) -> Any:
     try:
-        results["check"] = guests.check()
-    except GuestlistError as error:
-        results["check"] = str(error)
-    return results
+        value = call()
+    except Unsupported as error:
+        return str(error)
+    return list(value) if isinstance(value, Items) else value
 
 
-async def _async_looks(harness: Harness) -> dict[str, Any]:
-    guests = harness.async_client()
-    results: dict[str, Any] = {"status": await guests.status(harness.address("ada"))}
-    results["nobody"] = await guests.status(harness.address("nobody"))
-    for name in LISTS:
-        if harness.provider.supports(name):
-            results[name] = [one async for one in getattr(guests, name)()]
+async def _async_result(call: Callable[[], Any]) -> Any:
     try:
-        results["check"] = await guests.check()
-    except GuestlistError as error:
-        results["check"] = str(error)
-    return results
+        value = call()
+        return [one async for one in value] if isinstance(value, AsyncItems) else await value
+    except Unsupported as error:
+        return str(error)

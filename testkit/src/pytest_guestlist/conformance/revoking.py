@@ -117,7 +117,7 @@ class RevokingRules(ProviderRules):
         """
         harness.require("revoke")
         one = harness.invitation("ada")
-        wire = LosingWire(harness.wire, harness.changes, lambda: harness.accept(one))
+        wire = LosingWire(harness.wire, harness.is_reading, lambda: harness.accept(one))
         harness.forget()
         with suppress(GuestlistError):
             harness.run(harness.provider.revoke(one), wire)

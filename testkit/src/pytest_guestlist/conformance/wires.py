@@ -30,6 +30,12 @@ class UnrecordedRequest(Exception):
     """A call sends a request that was not recorded, so there is no answer to it."""
 
 
+def _check_count(sent: Sized, outgoing: Outgoing) -> None:
+    """Raises EndlessCall if a call has sent too many requests before this one."""
+    if len(sent) >= MAX_REQUESTS:
+        raise EndlessCall(f"{MAX_REQUESTS} requests, the last one {outgoing.method} {outgoing.url}")
+
+
 @dataclass
 class RecordingWire:
     """Sends requests and records them. `before` may alter a request, `after` an answer."""
@@ -43,10 +49,7 @@ class RecordingWire:
 
     def send(self, outgoing: Outgoing) -> Answer:
         """Sends a request and returns the answer."""
-        if len(self.exchanges) >= MAX_REQUESTS:
-            raise EndlessCall(
-                f"{MAX_REQUESTS} requests, the last one {outgoing.method} {outgoing.url}"
-            )
+        _check_count(self.exchanges, outgoing)
         sent = self.before(outgoing) if self.before else outgoing
         answer = self.wire.send(sent)
         if self.after:
@@ -65,21 +68,21 @@ class LosingWire:
 
     Args:
         wire: sends all other requests.
-        changes: returns the requests so far that change something, the present one included.
+        reads: returns whether the current request only reads.
         meanwhile: what happens at the service before the request is repeated.
     """
 
     def __init__(
-        self, wire: Wire, changes: Callable[[], Sized], meanwhile: Callable[[], object]
+        self, wire: Wire, reads: Callable[[], bool], meanwhile: Callable[[], object]
     ) -> None:
         self._wire = wire
-        self._changes = changes
+        self._reads = reads
         self._meanwhile = meanwhile
         self.lost = False
 
     def send(self, outgoing: Outgoing) -> Answer:
         """Returns the service's answer, or none for the request that is lost."""
-        if self.lost or not self._changes():
+        if self.lost or self._reads():
             return self._wire.send(outgoing)
         self.lost = True
         lost = SendFailure("no answer in time")
@@ -120,10 +123,7 @@ class ReplayWire:
 
     def send(self, outgoing: Outgoing) -> Answer:
         """Returns the recorded answer to the same request, or the altered one."""
-        if len(self.sent) >= MAX_REQUESTS:
-            raise EndlessCall(
-                f"{MAX_REQUESTS} requests, the last one {outgoing.method} {outgoing.url}"
-            )
+        _check_count(self.sent, outgoing)
         self.sent.append(outgoing)
         asked = request_key(outgoing)
         matching = [n for n, (one, _) in enumerate(self._played) if request_key(one) == asked]
@@ -156,57 +156,37 @@ class ScriptedWire:
 
     def send(self, outgoing: Outgoing) -> Answer:
         """Returns the next answer."""
-        if len(self.sent) >= MAX_REQUESTS:
-            raise EndlessCall(
-                f"{MAX_REQUESTS} requests, the last one {outgoing.method} {outgoing.url}"
-            )
+        _check_count(self.sent, outgoing)
         self.sent.append(outgoing)
         answer = self._answers[min(len(self.sent), len(self._answers)) - 1]
         note_exchange(outgoing, answer)
         return answer
 
 
-class FirstChangeOnly:
-    """Passes looks and the first change on to the service, and answers 403 to all other changes.
-
-    Args:
-        wire: to the service.
-        looks: whether the request that is being sent only looks.
-    """
-
-    def __init__(self, wire: Wire, looks: Callable[[], bool]) -> None:
-        self._wire = wire
-        self._looks = looks
-        self._changed = False
-
-    def send(self, outgoing: Outgoing) -> Answer:
-        """Returns the service's answer, or 403."""
-        if not self._looks():
-            if self._changed:
-                return Response(403)
-            self._changed = True
-        return self._wire.send(outgoing)
-
-
-class ReadOnlyWire:
-    """Sends reading requests to the service, and answers 404 to requests that change something.
+class RefusingWire:
+    """Sends reading requests to the service, and answers 403 to requests that change something.
 
     Args:
         wire: the wire to the service.
-        looks: returns whether the current request only reads.
+        reads: returns whether the current request only reads.
+        passes: the number of changing requests that are sent to the service before that.
     """
 
-    def __init__(self, wire: Wire, looks: Callable[[], bool]) -> None:
+    def __init__(self, wire: Wire, reads: Callable[[], bool], *, passes: int = 0) -> None:
         self._wire = wire
-        self._looks = looks
-        self.held: list[Outgoing] = []
+        self._reads = reads
+        self._passes = passes
+        self.refused: list[Outgoing] = []
 
     def send(self, outgoing: Outgoing) -> Answer:
-        """Returns the service's answer to a reading request, or 404."""
-        if self._looks():
+        """Returns the service's answer, or 403."""
+        if self._reads():
             return self._wire.send(outgoing)
-        self.held.append(outgoing)
-        answer = Response(404)
+        if self._passes:
+            self._passes -= 1
+            return self._wire.send(outgoing)
+        self.refused.append(outgoing)
+        answer = Response(403)
         note_exchange(outgoing, answer)
         return answer
 

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 from urllib.parse import parse_qsl
 
-from guestlist.exchange.account import Account, Budget
+from guestlist.exchange.account import Budget
 from guestlist.exchange.step import Acquire, Outgoing, Release, Send, SendFailure, Sleep, Steps
 from guestlist.models import Guest, InviteResult, RoleResult
 from guestlist.provider import Effect, Request, Response
@@ -25,22 +25,9 @@ from pytest_guestlist.simulation.world import (
     Time,
     body_of,
 )
+from pytest_guestlist.spy import Spy
 
 Log = Callable[[str], None]
-
-
-class WatchedAccount(Account):
-    """An account that remembers the request from which each outgoing message was made."""
-
-    def outgoing(self, request: Request, budget: Budget) -> Outgoing:
-        made = super().outgoing(request, budget)
-        self.__dict__.setdefault("requests", {})[id(made)] = request
-        return made
-
-    def request_of(self, outgoing: Outgoing) -> Request:
-        """Returns the request of an outgoing message, and forgets it."""
-        found: Request = self.__dict__["requests"].pop(id(outgoing))
-        return found
 
 
 @dataclass
@@ -48,7 +35,7 @@ class Client:
     """One client: its account, and the calls that hold or wait for the lock of a person."""
 
     name: str
-    account: WatchedAccount
+    account: Spy
     clock: ClientClock
     held: dict[Hashable, int] = field(default_factory=dict)
     waiting: defaultdict[Hashable, deque[tuple[Caller, int]]] = field(
@@ -120,6 +107,7 @@ class SimulatedDriver:
         random: Random,
         secrets: Callable[[], list[str]],
         log: Log,
+        late_effect: float,
     ) -> None:
         self._time = time
         self._site = site
@@ -127,7 +115,7 @@ class SimulatedDriver:
         self._random = random
         self._secrets = secrets
         self._log = log
-        self.late_effect = 0.0
+        self._late_effect = late_effect
 
     def start(self, caller: Caller) -> None:
         """Schedules the start of a call."""
@@ -249,7 +237,7 @@ class SimulatedDriver:
         acts_at = now + random.uniform(0.0, min(latency, outgoing.timeout))
         acts = AT_ONCE if fault is None else fault.acts
         if acts is LATE:
-            acts_at = result_at + random.choice((0.1, 0.5, 1.0, 1.0)) * self.late_effect
+            acts_at = result_at + random.choice((0.1, 0.5, 1.0, 1.0)) * self._late_effect
         caller.sent.append(Sent(request, fault, now))
         self._log(f"#{caller.number} sends {request}" + (f"   <-- {fault.name}" if fault else ""))
         real: list[Response] = []

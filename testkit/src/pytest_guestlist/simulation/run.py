@@ -21,7 +21,7 @@ from guestlist.provider import NEVER, Flow, Provider
 from guestlist.verbs import Accounts, Walk
 from pytest_guestlist.calling import call_service
 from pytest_guestlist.simulation.checker import Violation, check_simulation
-from pytest_guestlist.simulation.driver import Caller, Client, SimulatedDriver, WatchedAccount
+from pytest_guestlist.simulation.driver import Caller, Client, SimulatedDriver
 from pytest_guestlist.simulation.faults import FaultScheduler, Kinds
 from pytest_guestlist.simulation.subject import Subject, draw
 from pytest_guestlist.simulation.world import (
@@ -31,6 +31,7 @@ from pytest_guestlist.simulation.world import (
     later,
     open_emails,
 )
+from pytest_guestlist.spy import Spy
 
 ADDRESSES = ("ada@example.com", "Grace.Hopper@example.com")
 
@@ -153,8 +154,8 @@ def simulate(seed: int, provider: type[Provider], *, verbose: bool = False) -> S
     world = _World(random, later_draws, naming, subject, time, site, log)
     world.prepare()
     faults = FaultScheduler(random, of=world.faults)
-    driver = SimulatedDriver(time, site, faults, random, world.secrets, log)
-    driver.late_effect = subject.provider.late_effect
+    late_effect = subject.provider.late_effect
+    driver = SimulatedDriver(time, site, faults, random, world.secrets, log, late_effect)
     callers = world.calls()
     for caller in callers:
         driver.start(caller)
@@ -287,12 +288,11 @@ class _World:
             account.keep_token(token, account.clock.monotonic())
         return self._run(account, flow)
 
-    def _run(self, account: WatchedAccount, flow: Flow[Any]) -> Any:
+    def _run(self, account: Spy, flow: Flow[Any]) -> Any:
         try:
             request = next(flow)
             while True:
                 outgoing = account.outgoing(request, Budget())
-                account.request_of(outgoing)
                 response = call_service(self._site.service, outgoing)
                 _, error = refusal(self._provider, response)
                 if not 200 <= response.status < 300:
@@ -339,7 +339,7 @@ class _World:
 
     def _client(self, name: str) -> Client:
         clock = ClientClock(self._time)
-        account = WatchedAccount(
+        account = Spy(
             name,
             self._provider,
             clock,
