@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from guestlist import Guestlist
-from guestlist.console.api import HttpApi, WithApi, create_api
+from guestlist.console.api import ApiMount, HttpApi, create_api
 from guestlist.ledger import Ledger, tokens
 from guestlist.ledger.tokens import Right
 from guestlist.sandbox import Sandbox
@@ -56,7 +56,7 @@ class Server:
     """
 
     api: HttpApi
-    app: WithApi
+    app: ApiMount
     ledger: Ledger
     sandbox: SandboxControl
     closing: ExitStack
@@ -164,7 +164,7 @@ def new_server(sandbox: Sandbox, tmp_path: Path) -> Iterator[NewServer]:
 
         def new(**options: Any) -> Server:
             api = create_api(guests, ledger=ledger, **{"roster": roster, **options})
-            app = WithApi(api, Starlette())
+            app = ApiMount(api, Starlette())
             closing.callback(api.close)
             return Server(api, app, ledger, control, closing)
 

@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from tests.api.conftest import ROSTER, serving
 
 from guestlist import Guestlist
-from guestlist.console.api import WithApi, create_api
+from guestlist.console.api import ApiMount, create_api
 from guestlist.ledger import Ledger, tokens
 from guestlist.ledger.tokens import Right
 from guestlist.sandbox import Sandbox
@@ -89,7 +89,7 @@ def judged(tmp_path: Path) -> Iterator[Judge]:
         api = create_api(guests, ledger=ledger, roster=roster)
         (tmp_path / "openapi.json").write_text(json.dumps(described(api)))
         (tmp_path / "schemathesis.toml").write_text(CONFIG)
-        with serving(WithApi(api, Starlette())) as url:
+        with serving(ApiMount(api, Starlette())) as url:
             yield Judge(tmp_path, url, ledger)
         api.close()
 

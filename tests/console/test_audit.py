@@ -1,4 +1,4 @@
-"""The page of the audit: what should not be so, its filters and its export."""
+"""The page of the audit: its findings, filters and export."""
 
 from __future__ import annotations
 

@@ -261,9 +261,7 @@ def test_where_a_renewal_does_not_show_it_is_said_once(
     with pytest.raises(Killed):
         faulty(Kill(before=False), ledger=ledger).resend(ADA)
     guests = make(ledger=ledger)
-    with pytest.raises(
-        OutcomeUnknown, match="no lookup can tell whether it sent an email"
-    ) as caught:
+    with pytest.raises(OutcomeUnknown, match="no lookup shows whether it sent an email") as caught:
         guests.resend(ADA)
     assert "the next call will send" in str(caught.value)
     assert rows(tmp_path) == [("resend", OrderState.UNKNOWN, "unknown")]

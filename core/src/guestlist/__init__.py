@@ -1,4 +1,4 @@
-"""guestlist invites people into organizations, whichever service the organization lives on.
+"""guestlist invites people into organizations on GitHub, GitLab, Keycloak and other services.
 
     from guestlist import Guestlist
 

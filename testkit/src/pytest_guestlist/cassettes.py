@@ -308,7 +308,7 @@ class Cassette:
         return [f"guestlist {__version__}", *sorted(used)]
 
     def header(self) -> dict[str, Any]:
-        """What the file says about its recording."""
+        """Returns the lines of the file about its recording."""
         return {"recorded_with": self.recorded_with if self._is_replay else self._versions()}
 
     def _scrubbed_request(self, request: Request) -> Request | None:

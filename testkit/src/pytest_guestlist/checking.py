@@ -178,10 +178,10 @@ def _package(kind: type[Provider]) -> Iterator[ProviderMistake]:
         return
     fields = {name.lower() for name in entries[0].dist.metadata}
     if not fields & {"license-expression", "license"}:
-        yield ProviderMistake("the package names no licence", 'Write license = "MIT", or another.')
+        yield ProviderMistake("the package names no license", 'Write license = "MIT", or another.')
     if "license-file" not in fields:
         yield ProviderMistake(
-            "the package has no licence file", 'Write license-files = ["LICENSE"].'
+            "the package has no license file", 'Write license-files = ["LICENSE"].'
         )
     if "description-content-type" not in fields:
         yield ProviderMistake("the package has no README", 'Write readme = "README.md".')

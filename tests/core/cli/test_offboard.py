@@ -104,7 +104,7 @@ def test_an_account_that_fails_is_reported_and_the_others_go_on(
     written(sandbox, api_key="wrong")
     run = plain("offboard", LENA, "sam.support@works.example", "--yes")
     assert run.code == 1
-    assert run.err.count("error: vultr: cannot tell:") == 2
+    assert run.err.count("error: vultr: it is unknown whether access remains:") == 2
     assert "removed" in run.out
 
 

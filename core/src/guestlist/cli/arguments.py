@@ -8,7 +8,7 @@ from collections.abc import Callable, Container
 
 from guestlist.cli.parser import MainParser, Parser, duration, timestamp
 
-DESCRIPTION = "Invites people into organizations, whichever service the organization lives on."
+DESCRIPTION = "Invites people into organizations on GitHub, GitLab, Keycloak and other services."
 
 EPILOG = (
     "Try it out: `guestlist demo`. One command's arguments: `guestlist invite --help`.\n"
@@ -118,7 +118,8 @@ def ledger_option(parser: Parser) -> None:
     """Adds the option of every command that reads or writes the ledger."""
     parser.argument(
         "--ledger PLACE",
-        "a SQLite file or a database URL (without it: guestlist.db beside the accounts' file)",
+        "a SQLite file or a database URL (without it: the one in [ledger], else"
+        " guestlist.db beside the accounts' file)",
     )
 
 
@@ -654,10 +655,10 @@ def provider_names(**_: object) -> list[str]:
 COMMANDS: dict[str, dict[str, tuple[str, Callable[[Parser], None]]]] = {
     "the guest list": {
         "plan": ("Show the changes that would make the services match the roster.", _plan),
-        "apply": ("Make these changes: invite, give roles; with --prune also remove.", _apply),
+        "apply": ("Change the services so that they match the roster.", _apply),
         "worker": ("Help to apply the runs of a ledger in PostgreSQL.", _worker),
-        "settle": ("Give people who have accepted their deferred roles.", _settle),
-        "audit": ("Show what should not be so: people outside the roster, and more.", _audit),
+        "settle": ("Give deferred roles to people who have accepted.", _settle),
+        "audit": ("List findings: people outside the roster, missing people, and more.", _audit),
         "pull": ("Write the people of the services into the roster.", _pull),
     },
     "people": {

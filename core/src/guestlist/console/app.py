@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ExceptionHandler, Receive, Scope, Send
 
 from guestlist.client import Guestlist
-from guestlist.console.api import HttpApi, WithApi
+from guestlist.console.api import ApiMount, HttpApi
 from guestlist.console.gate import (
     LOOPBACK_NAMES,
     Fields,
@@ -127,7 +127,7 @@ class Console:
         )
         app.router.redirect_slashes = False
         self._app = Gate(
-            WithApi(self._api, app) if self._api is not None else app,
+            ApiMount(self._api, app) if self._api is not None else app,
             identify=identify,
             sessions=site.sessions,
             hosts=hosts,

@@ -27,7 +27,7 @@ from guestlist.console.api import (
     log_bug,
     refusal_response,
     route_path,
-    stopped_response,
+    shutdown_response,
 )
 from guestlist.console.sessions import LoginSession, Sessions, form_token, is_form_token
 from guestlist.exchange.clock import Stopped
@@ -200,11 +200,11 @@ class Gate:
             if not self._is_closing() or started:
                 raise
             # The server does not wait longer. It would print a traceback for each such request.
-            await ending_answer(request)(scope, receive, send_with_headers)
+            await shutdown_answer(request)(scope, receive, send_with_headers)
         except Stopped:  # the call was still queued when the console ended
             if started:
                 raise
-            await ending_answer(request)(scope, receive, send_with_headers)
+            await shutdown_answer(request)(scope, receive, send_with_headers)
         except OSError:
             raise
         except Exception as error:
@@ -321,10 +321,10 @@ def bug_answer(request: Request, error: Exception) -> Response:
     return PlainTextResponse(text + "\n", 500)
 
 
-def ending_answer(request: Request) -> Response:
+def shutdown_answer(request: Request) -> Response:
     """Returns the answer to a request that was still in progress when the server ended."""
     if is_api_path(route_path(request.scope)):
-        return stopped_response(request)
+        return shutdown_response(request)
     text = (
         "The console has ended meanwhile. Whether the last step took effect is not known: look at"
         " the log before you repeat it."

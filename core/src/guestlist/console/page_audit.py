@@ -41,7 +41,7 @@ class Line(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ShownAudit:
+class LastAudit:
     """The result of the last audit, as the page shows it."""
 
     actor: str
@@ -69,7 +69,7 @@ class AuditPages:
         self._site = site
         self._lock = threading.Lock()
         self._making: ReadingWork | None = None
-        self._audit: ShownAudit | None = None
+        self._audit: LastAudit | None = None
 
     def show(self, request: Request) -> Response:
         """Shows the findings of the last audit that match the filters in the address."""
@@ -126,7 +126,7 @@ class AuditPages:
 
         def read(follow: Callable[[RunEvent], None], stop: Stop) -> None:
             result = audit(roster, client=site.client, on_progress=follow, quick=quick, stop=stop)
-            self._audit = ShownAudit(
+            self._audit = LastAudit(
                 actor,
                 site.now,
                 tuple(

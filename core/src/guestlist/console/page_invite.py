@@ -15,7 +15,7 @@ from starlette.responses import Response
 from guestlist.address import read_email
 from guestlist.changes import role_key
 from guestlist.console.gate import Visit, redirect, visitor
-from guestlist.console.people import PAGE_ROWS, OpenRow
+from guestlist.console.people import PAGE_ROWS, OpenInvitation
 from guestlist.console.site import Site, page_numbers
 from guestlist.console.words import (
     TABS,
@@ -25,11 +25,11 @@ from guestlist.console.words import (
     names,
     without_code_marks,
 )
-from guestlist.console.work import Calls, ExcludedPerson, Review, Step
+from guestlist.console.work import ExcludedPerson, Review, ReviewWork, Step
 from guestlist.errors import GuestlistError
 from guestlist.models import MAY_BE_OPEN, Guest, NewInvitation, Role, State
 from guestlist.provider import Provider
-from guestlist.verbs.arguments import check_possible, options_of
+from guestlist.verbs.arguments import check_possible, parse_options
 
 SEPARATORS = re.compile(r"[\s,;<>()\"']+")
 HEADER = re.compile(r"\b(e-?mail|address|mail|name)\b", re.IGNORECASE)
@@ -141,7 +141,7 @@ class InvitePages:
                 return redirect(request, f"/reviews/{review}")
             return self._form(request, InviteForm.of(visit, self._accounts))
         again = site.works.get(query.get("again", ""))
-        if isinstance(again, Calls) and isinstance(again.review.again, InviteForm):
+        if isinstance(again, ReviewWork) and isinstance(again.review.again, InviteForm):
             before = again.review.again
             lines = [step.label for step in again.failed] + again.review.corrections
             text = "\n".join(dict.fromkeys(lines))
@@ -227,7 +227,7 @@ class InvitePages:
         can_defer = self._site.ledger is not None
         check_possible(provider, list(roles), True, "return", can_defer=can_defer)
         now, deferred = provider.split_roles(roles)
-        return InviteTarget(account, roles, options_of(provider, given), now, deferred)
+        return InviteTarget(account, roles, parse_options(provider, given), now, deferred)
 
     def _review(
         self, pasted: PastedText, wanted: Sequence[InviteTarget], visit: Visit, chosen: InviteForm
@@ -372,7 +372,9 @@ class InvitePages:
         review = self._selection(verb, rows, visit, tab)
         return redirect(request, f"/reviews/{site.reviews.add(review).id}")
 
-    def _selection(self, verb: str, rows: Sequence[OpenRow], visit: Visit, tab: str) -> Review:
+    def _selection(
+        self, verb: str, rows: Sequence[OpenInvitation], visit: Visit, tab: str
+    ) -> Review:
         site = self._site
         steps, left_out = [], []
         for row in rows:

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from guestlist.address import is_email
 from guestlist.changes import Action, label, role_key
 from guestlist.console.gate import Visit, redirect, visitor
-from guestlist.console.people import KnownAccess, PersonRow
+from guestlist.console.people import AccessReading, PersonRow
 from guestlist.console.site import Site
 from guestlist.console.words import (
     MEMBERS,
@@ -63,7 +63,7 @@ class AccountView:
     facts: list[tuple[str, str]] = field(default_factory=list)
     roles: tuple[Role, ...] = ()
     deferred: tuple[str, ...] = ()
-    access: KnownAccess | None = None
+    access: AccessReading | None = None
     failure: FailureText | None = None
     can: tuple[str, ...] = ()
     cannot: tuple[str, ...] = ()
@@ -153,7 +153,7 @@ class PersonPages:
             )
         return person
 
-    def _must_read(self, person: PersonRow, access: Mapping[str, KnownAccess]) -> bool:
+    def _must_read(self, person: PersonRow, access: Mapping[str, AccessReading]) -> bool:
         """Returns whether opening the page reads the person's access."""
         for name, cell in person.cells.items():
             if cell.state not in MEMBERS or not self._site.client.accounts[name].supports("access"):
@@ -181,7 +181,7 @@ class PersonPages:
         provider: Provider,
         person: PersonRow,
         guest: Guest | None,
-        access: KnownAccess | None,
+        access: AccessReading | None,
         deferred: Mapping[str, tuple[str, ...]],
     ) -> AccountView:
         site = self._site

@@ -62,7 +62,7 @@ class ShownChange:
 
 
 @dataclass
-class ShownPlan:
+class LastPlan:
     """The last plan, as the page shows it.
 
     Attributes:
@@ -135,7 +135,7 @@ class PlanPages:
         self._site = site
         self._lock = threading.Lock()
         self._making: ReadingWork | None = None
-        self._plan: ShownPlan | None = None
+        self._plan: LastPlan | None = None
         self._run: RunWork | None = None
         self._options: PlanOptions = {
             "prune": False,
@@ -329,7 +329,7 @@ class PlanPages:
                 **options,
             ) as made:
                 rows, digest = _stored(made.changes())
-                shown = ShownPlan(
+                shown = LastPlan(
                     options,
                     actor,
                     made.summary,

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from guestlist.console.gate import redirect, visitor
 from guestlist.console.site import Site, page_numbers
-from guestlist.console.work import BackgroundWork, Calls, ReadingWork, Review, Step, StepState
+from guestlist.console.work import BackgroundWork, ReadingWork, Review, ReviewWork, Step, StepState
 
 ROWS = 200
 """Rows of a review or a result on one page."""
@@ -68,7 +68,7 @@ class WorkPages:
 
         def begin() -> BackgroundWork:
             client = site.acting(visit)
-            work = Calls(review, client, site.people, site.resends, visit.actor)
+            work = ReviewWork(review, client, site.people, site.resends, visit.actor)
             site.works.add(work)
             work.start()
             return work
@@ -81,7 +81,7 @@ class WorkPages:
         work = self._work(request)
         if isinstance(work, ReadingWork):
             return redirect(request, work.page)
-        if not isinstance(work, Calls):
+        if not isinstance(work, ReviewWork):
             return self._site.page(request, "run.html", work=work)
         order = {StepState.FAILED: 0, StepState.STOPPED: 1, StepState.RUNNING: 2}
         steps = sorted(work.steps, key=lambda step: order.get(step.progress, 3))
@@ -105,14 +105,14 @@ class WorkPages:
     def resume(self, request: Request) -> Response:
         """Makes the calls that were not made, because the work was stopped."""
         work = self._work(request)
-        if isinstance(work, Calls):
+        if isinstance(work, ReviewWork):
             work.resume()
         return redirect(request, f"/work/{work.id}")
 
     def again(self, request: Request) -> Response:
         """Makes a review of the steps that failed."""
         work, visit = self._work(request), visitor(request)
-        if not isinstance(work, Calls) or not work.failed:
+        if not isinstance(work, ReviewWork) or not work.failed:
             raise HTTPException(400, "No step has failed.")
         before = work.review
         steps = [
@@ -180,7 +180,7 @@ class WorkPages:
         return found
 
 
-def _summary(work: Calls) -> str:
+def _summary(work: ReviewWork) -> str:
     """Returns what was done so far, as a sentence."""
     counted: dict[str, int] = {}
     for step in work.steps:

@@ -161,7 +161,7 @@ class PersonRow:
 
 
 @dataclass(frozen=True)
-class KnownAccess:
+class AccessReading:
     """A person's effective access to an account, and when it was read."""
 
     access: Access
@@ -169,7 +169,7 @@ class KnownAccess:
 
 
 @dataclass(frozen=True)
-class OpenRow:
+class OpenInvitation:
     """One line of the page of invitations."""
 
     token: str
@@ -526,20 +526,22 @@ class PeopleIndex:
             ).fetchall()
         return {account: Guest.model_validate_json(body) for account, body in found}
 
-    def access(self, person: PersonRow) -> dict[str, KnownAccess]:
+    def access(self, person: PersonRow) -> dict[str, AccessReading]:
         """Returns the person's effective access to each account in which it was read."""
         with self._lock:
             found = self._db.execute(
                 "SELECT account, at, body FROM access WHERE person = ?", (person.id,)
             ).fetchall()
         return {
-            account: KnownAccess(Access.model_validate_json(body), datetime.fromtimestamp(at, UTC))
+            account: AccessReading(
+                Access.model_validate_json(body), datetime.fromtimestamp(at, UTC)
+            )
             for account, at, body in found
         }
 
     def invitations(
         self, tab: str, account: str, page: int | None, rows: int = PAGE_ROWS
-    ) -> list[OpenRow]:
+    ) -> list[OpenInvitation]:
         """Returns the invitations of a part of their page, the soonest to expire first.
 
         Args:
@@ -560,7 +562,9 @@ class PeopleIndex:
             self._expire()
             found = self._db.execute(query, values).fetchall()
         return [
-            OpenRow(token, who, name, named, state, _moment(due), Guest.model_validate_json(guest))
+            OpenInvitation(
+                token, who, name, named, state, _moment(due), Guest.model_validate_json(guest)
+            )
             for token, who, name, named, state, due, guest in found
         ]
 

@@ -22,7 +22,7 @@ from guestlist.console.gate import Visit, visit_of
 from guestlist.console.people import PeopleIndex
 from guestlist.console.sessions import Sessions
 from guestlist.console.words import LAST_DAY
-from guestlist.console.work import BackgroundWork, RecentItems, Resends, Review
+from guestlist.console.work import BackgroundWork, RecentItems, ResendGuard, Review
 
 if TYPE_CHECKING:
     from guestlist.ledger.ledger import Ledger
@@ -68,7 +68,7 @@ class Site:
         self.people = PeopleIndex(client, roster)
         self.reviews: RecentItems[Review] = RecentItems()
         self.works: RecentItems[BackgroundWork] = RecentItems()
-        self.resends = Resends(ledger)
+        self.resends = ResendGuard(ledger)
 
     @property
     def now(self) -> datetime:

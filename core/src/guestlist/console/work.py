@@ -147,7 +147,7 @@ class Review:
             return self.work
 
 
-class Resends:
+class ResendGuard:
     """Remembers invitations that were sent again, so that two reviews of the same invitation send
     only one email.
 
@@ -272,7 +272,7 @@ class BackgroundWork:
         raise NotImplementedError
 
 
-class Calls(BackgroundWork):
+class ReviewWork(BackgroundWork):
     """Carries out the steps of a review, one call of the client for each.
 
     Args:
@@ -283,7 +283,12 @@ class Calls(BackgroundWork):
     kind = "calls"
 
     def __init__(
-        self, review: Review, client: Guestlist, people: PeopleIndex, resends: Resends, actor: str
+        self,
+        review: Review,
+        client: Guestlist,
+        people: PeopleIndex,
+        resends: ResendGuard,
+        actor: str,
     ) -> None:
         super().__init__(review.title.rstrip("?"), actor, client.clock.now)
         self.review = review

@@ -133,8 +133,8 @@ class EarlierCall(Protocol):
 
     @property
     def is_unknown(self) -> bool:
-        """Whether the last lookup has ended, and could not tell if an email was sent. A further
-        email needs somebody's confirmation."""
+        """Whether the last lookup has ended, and did not show if an email was sent. If so, a
+        further email needs the user's confirmation."""
 
     @property
     def preparation(self) -> Preparation | None:

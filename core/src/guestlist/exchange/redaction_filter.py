@@ -1,6 +1,6 @@
 """Masks secrets of URLs in the HTTP library's own log.
 
-A client that the caller brings logs the URL of every request. Few URLs hold a secret, such as an
+A client that the caller passes logs the URL of every request. Few URLs hold a secret, such as an
 invitation key; it is masked in that log while the request is in flight.
 """
 

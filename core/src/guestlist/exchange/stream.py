@@ -1,4 +1,5 @@
-"""What httpcore reports about a request, and the network stream that it hands out.
+"""Follows a request by the events that httpcore reports, and extends the network stream that it
+hands out.
 
 httpx passes the `trace` extension of a request on to httpcore, which calls it at each step and
 hands out the network stream once that is connected. That is enough for three things:
@@ -80,7 +81,7 @@ class Stream:
         self._inner.close()
 
     async def aclose(self) -> None:
-        """Closes an async stream, because httpcore does not if it is cancelled while connecting."""
+        """Closes an async stream, because httpcore does not if it is canceled while connecting."""
         await self._inner.aclose()
 
     def _read_sync(self, max_bytes: int, timeout: float | None = None) -> bytes:

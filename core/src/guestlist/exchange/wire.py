@@ -1,6 +1,6 @@
 """Sends requests with httpx. This is the only module that imports an HTTP library.
 
-It uses the transports of httpx, or of httpx2, its successor with the same API. If the caller brings
+It uses the transports of httpx, or of httpx2, its successor with the same API. If the caller passes
 a client, it uses the client's `send`. It follows no redirects, sends no request twice, and adds no
 cookies or settings of the environment to a request.
 """
@@ -40,8 +40,8 @@ class _Wire:
     """The part of sending that sync and async clients share.
 
     Args:
-        client: a client that the caller brings and closes.
-        transport: a transport that the caller brings and closes.
+        client: the caller's client, which the caller closes.
+        transport: the caller's transport, which the caller closes.
 
     Raises:
         TypeError: the client or transport is of an unknown library or of the other kind (sync,
@@ -55,7 +55,7 @@ class _Wire:
 
     def __init__(self, client: Any = None, transport: Any = None) -> None:
         if client is not None and transport is not None:
-            raise TypeError("bring a client or a transport, not both: a client has its own")
+            raise TypeError("pass a client or a transport, not both: a client has its own")
         for brought, needed in ((client, self._needs_client), (transport, self._needs_transport)):
             if brought is not None and library_of(brought) and not hasattr(brought, needed):
                 name = f"{type(brought).__module__.partition('.')[0]}.{type(brought).__name__}"
@@ -453,7 +453,7 @@ class AsyncHttpxWire(_Wire):
 
 
 async def _close_all_async(connections: list[Connection[Any]]) -> None:
-    """Closes all connections, even if the task is cancelled meanwhile."""
+    """Closes all connections, even if the task is canceled meanwhile."""
     if not connections:
         return
     import anyio

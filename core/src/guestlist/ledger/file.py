@@ -34,7 +34,7 @@ def open_to_read(file: Path) -> sqlite3.Connection:
         return _opened(file, "immutable=1")
 
 
-def check_place(file: Path, *, read_only: bool = False) -> None:
+def check_can_open(file: Path, *, read_only: bool = False) -> None:
     """Checks that a ledger can be opened, or created if the file does not exist.
 
     Raises:

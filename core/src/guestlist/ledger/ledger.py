@@ -27,7 +27,7 @@ from guestlist.ledger.store import Store
 from guestlist.location import url_of
 from guestlist.models import Guest, Role, RoleOutcome
 from guestlist.provider import Limit, Provider
-from guestlist.verbs.evidence import interferes, proves_absence
+from guestlist.verbs.evidence import may_undo, proves_absence
 from guestlist.verbs.roles import holds
 
 DAY = 86_400.0
@@ -215,7 +215,7 @@ def _may_undo(call: Call, order: Order, role: Role, give: bool) -> bool:
     earlier, gives = role_of(order), order.change.action is not Action.UNASSIGN_ROLE
     if earlier is None or (holds([earlier], role) and gives is give):
         return False
-    return interferes(call.provider, earlier, role)
+    return may_undo(call.provider, earlier, role)
 
 
 class UnansweredCall:
@@ -224,7 +224,7 @@ class UnansweredCall:
     Attributes:
         action: the action of the call.
         role: the role that the call gives or takes; None for a call about an invitation.
-        is_unknown: whether the last lookup has ended, and could not tell if an email was sent.
+        is_unknown: whether the last lookup has ended, and did not show if an email was sent.
         preparation: the progress of the call's invitation; None if it has prepared nothing.
         seconds: seconds until a lookup that finds nothing is conclusive; negative if it already is.
     """
@@ -278,7 +278,7 @@ class UnansweredCall:
         if happened and self._done is not None:
             return self._entry.done(self._done)
         if happened is None:
-            return self._entry.unknown(OutcomeUnknown("no lookup can tell"))
+            return self._entry.unknown(OutcomeUnknown("no lookup shows the outcome"))
         return self._is_settled or self._is_of_a_run or self._entry.not_happened()
 
     def entry(

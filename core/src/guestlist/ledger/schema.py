@@ -53,7 +53,7 @@ metadata = MetaData()
 _id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers only INTEGER keys automatically
 
 
-class Words(TypeDecorator[str]):
+class StoredText(TypeDecorator[str]):
     """Text from a service or a person. PostgreSQL cannot store NUL characters, so they are
     removed."""
 
@@ -131,7 +131,7 @@ orders = Table(
     Column("outcome", Text),
     # Whether an email was sent; NULL if unknown or if none was to be sent.
     Column("email_sent", Boolean),
-    Column("detail", Words),  # the error, or a warning
+    Column("detail", StoredText),  # the error, or a warning
     *_origin(),  # Only single calls store their origin here. The origin of a run is in `runs`.
     # numbers are never reused, because a worker may still hold that of a deleted order
     sqlite_autoincrement=True,
@@ -176,7 +176,7 @@ entries = Table(
     Column("order", _id, ForeignKey("orders.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("at", Double, nullable=False),
     Column("what", Text, nullable=False),
-    Column("detail", Words),
+    Column("detail", StoredText),
     # Numbers are never reused, because programs read the answers after a certain number.
     sqlite_autoincrement=True,
 )
@@ -187,7 +187,7 @@ halts = Table(
     Column("run", _id, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
     Column("account", Text, primary_key=True),
     Column("at", Double, nullable=False),
-    Column("why", Words, nullable=False),
+    Column("why", StoredText, nullable=False),
 )
 
 paces = Table(

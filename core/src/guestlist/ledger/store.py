@@ -32,7 +32,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from guestlist.errors import MORE_FILES, ConfigError, LedgerError, missing_package_error
 from guestlist.exchange.faults import TOO_MANY_FILES, too_many_open_files
-from guestlist.ledger.file import BUSY, check_file, check_place, open_to_read
+from guestlist.ledger.file import BUSY, check_can_open, check_file, open_to_read
 from guestlist.ledger.migrations import check_version, is_outdated, migrate
 
 T = TypeVar("T")
@@ -99,7 +99,7 @@ class Store:
     def _open(self) -> None:
         if self.is_sqlite:
             file = Path(self.engine.url.database or "")
-            check_place(file, read_only=self._read_only)
+            check_can_open(file, read_only=self._read_only)
             check_file(file)
         with self.reading() as connection:
             if self._read_only or not is_outdated(connection, self.name):

@@ -128,7 +128,7 @@ class Provider(BaseModel):
     organization_settings: ClassVar[tuple[str, ...]] = ()
     """The names of the settings that identify the organization within the service, such as
     `("organization_id",)`. Two accounts that agree in them and in `base_url` are the same
-    organization, whatever their keys are. Leave it empty if the key decides."""
+    organization, even if their keys differ. Leave it empty if the key decides."""
     one_of: ClassVar[tuple[tuple[str, ...], ...]] = ()
     """Groups of settings of which an account has exactly one, such as `(("group", "project"),)`.
     Their default is None."""
@@ -225,8 +225,8 @@ class Provider(BaseModel):
         """Whether the service is known to refuse an invitation for the address of a member, with an
         error that `explain` turns into `Conflict`. By default the same as `refuses_duplicates`.
 
-        Matters if the service does not show the addresses of members: only if this is true does
-        guestlist invite an address of which it cannot tell whether it belongs to a member.
+        Matters if the service does not show the addresses of members. Only if this is true does
+        guestlist invite an address that may belong to a member.
         """
         return self.refuses_duplicates
 

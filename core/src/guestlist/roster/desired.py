@@ -18,7 +18,7 @@ from guestlist.models import Role
 from guestlist.provider import Provider
 from guestlist.roster.store import Fact, Kind
 from guestlist.roster.wanted import DesiredMembership, Wanted, merge_memberships
-from guestlist.verbs.arguments import options_of
+from guestlist.verbs.arguments import parse_options
 from guestlist.verbs.roles import match_roles, unassignable_role_error, unknown_role_error
 
 CACHE_ENTRIES = 4096
@@ -194,7 +194,7 @@ class AccessResolver:
         problems: list[str] = []
         options = None
         try:
-            options = options_of(self._provider, given)
+            options = parse_options(self._provider, given)
             given = options.model_dump(mode="json", include=options.model_fields_set)
         except CallerMistake as error:
             problems.append(str(error))

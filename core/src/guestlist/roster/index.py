@@ -75,7 +75,7 @@ class RosterIndex:
 
 
 def memberships(accounts: Accesses) -> Memberships:
-    """Returns the memberships of an `accounts` table, whichever form each entry is written in."""
+    """Returns the memberships of an `accounts` table, whose entries may have any of three forms."""
     found = {}
     for account, access in accounts.items():
         if isinstance(access, MembershipTable):

@@ -2,7 +2,7 @@
 async code.
 
 The work runs in threads. The `AsyncGuestlist` sends requests in its event loop (asyncio or trio). A
-cancelled call ends like a run after Ctrl-C: no new request is sent, requests in flight are finished
+canceled call ends like a run after Ctrl-C: no new request is sent, requests in flight are finished
 and recorded, and then the cancellation continues.
 
 Their arguments are those of the sync functions, except for the types of the client and the

@@ -51,7 +51,7 @@ class Bridge:
 
 
 async def in_worker_thread(work: Callable[[Bridge], T]) -> T:
-    """Runs blocking work in a thread. If the task is cancelled, stops the work and waits for its
+    """Runs blocking work in a thread. If the task is canceled, stops the work and waits for its
     end.
 
     Requests and callbacks of the work run in a shielded scope, so that a cancellation does not

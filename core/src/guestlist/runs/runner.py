@@ -103,7 +103,7 @@ class Runner:
             if not accounts or order.change.account in accounts
         ]
         left = Counter(order.change.account for order in requests)
-        work: dict[str, OrderSource] = {account: NoSource() for account in self._known(left)}
+        work: dict[str, OrderSource] = {account: EmptySource() for account in self._known(left)}
         summary = self._work(work, requests, progress, left)
         hint = "Configure it again. `guestlist forget` with force=True deletes a person with them."
         self._add_unconfigured(summary, left, hint)
@@ -318,7 +318,7 @@ def unconfigured_error(account: str, hint: str) -> UnknownAccount:
     )
 
 
-class NoSource:
+class EmptySource:
     """Supplies no orders: for an account worker that only looks up unanswered requests."""
 
     def next(self) -> list[Order]:

@@ -78,7 +78,7 @@ def settle(
     actor: str | None = None,
     note: str | None = None,
 ) -> SettleResult:
-    """Gives people who have accepted their deferred roles, if the roster still wants these roles.
+    """Gives deferred roles to people who have accepted, if the roster still wants these roles.
 
     Some services accept no roles with an invitation. The ledger then records these roles as
     deferred grants. Grants that the roster no longer wants are withdrawn.

@@ -64,7 +64,7 @@ from starlette.routing import Route
 from guestlist.sandbox.service import Email, SandboxRefusal
 from guestlist.sandbox.world import DeliveredEmail, Hosted, World
 
-MOST_MAILS = 1_000
+MAX_EMAILS_LISTED = 1_000
 """The largest `limit` of a list of emails."""
 QUERY = frozenset({"to", "service", "state", "limit", "after", "links"})
 """Query parameters that a list of emails understands."""
@@ -79,7 +79,7 @@ def hidden(link: str) -> str:
     return f"{scheme}://{rest.partition('/')[0]}/••••••"
 
 
-def hidden_text(mail: Email) -> str:
+def masked_text(mail: Email) -> str:
     """Returns the text of an email with its link masked."""
     return mail.text.replace(mail.link, hidden(mail.link)) if mail.link else mail.text
 
@@ -239,8 +239,8 @@ class ControlApi:
 def _limit(given: str | None) -> int | None:
     if given is None:
         return None
-    if not (given.isascii() and given.isdigit() and 1 <= int(given[:5]) <= MOST_MAILS):
-        raise HTTPException(400, f"`limit` has to be a number from 1 to {MOST_MAILS:,}")
+    if not (given.isascii() and given.isdigit() and 1 <= int(given[:5]) <= MAX_EMAILS_LISTED):
+        raise HTTPException(400, f"`limit` has to be a number from 1 to {MAX_EMAILS_LISTED:,}")
     return int(given)
 
 
@@ -248,7 +248,7 @@ def _described_email(delivered: DeliveredEmail, request: Request) -> dict[str, A
     mail = delivered.email
     described = asdict(mail) | {"state": delivered.state}
     if mail.link and request.query_params.get("links") != "show":
-        described |= {"link": hidden(mail.link), "text": hidden_text(mail)}
+        described |= {"link": hidden(mail.link), "text": masked_text(mail)}
     return described
 
 

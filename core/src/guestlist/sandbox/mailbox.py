@@ -49,7 +49,7 @@ from guestlist.sandbox.api import (
     click,
     email_in_path,
     hidden,
-    hidden_text,
+    masked_text,
 )
 from guestlist.sandbox.asgi import LOOPBACK_NAMES, Guard
 from guestlist.sandbox.service import Email, SandboxRefusal
@@ -148,7 +148,7 @@ class MailboxPages:
             "tone": lambda state: TONES.get(state.casefold(), "plain"),
             "words": lambda state: state.replace("_", " ").casefold(),
             "hidden": hidden,
-            "hidden_text": hidden_text,
+            "masked_text": masked_text,
         }
         self._templates.filters.update(filters)
 

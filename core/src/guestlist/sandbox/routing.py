@@ -223,11 +223,10 @@ class OrganizationService(Service):
     """Values of `guestlist.sandbox.organization.SWITCHES` that the service's documents fix. Those
     in `switches` can be changed."""
     errors: ClassVar[Mapping[type[SandboxRefusal], int | tuple[int, str]]] = {}
-    """The status of each refusal, and the service's code if it has one. A refusal that is not
-    here has the entry of its nearest base class. The defaults are 401 for `NotAuthenticated`, 403
-    for `NotPermitted`, 404 for `RecordNotFound`, 405 for `MethodNotAllowed`, 422 for
-    `InvalidValue`, 429 for `TooManyRequests`, and 409 for the others. `HttpRefusal` brings its own
-    status."""
+    """The status of each refusal, and the service's code if it has one. A refusal that is not here
+    has the entry of its nearest base class. The defaults are 401 for `NotAuthenticated`, 403 for
+    `NotPermitted`, 404 for `RecordNotFound`, 405 for `MethodNotAllowed`, 422 for `InvalidValue`,
+    429 for `TooManyRequests`, and 409 for the others. `HttpRefusal` has its own status."""
     people_have_logins: ClassVar[bool] = False
     """Whether every account has a login. It is made from the address if none is given."""
     invitees_can_decline: ClassVar[bool] = False

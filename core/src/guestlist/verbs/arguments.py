@@ -17,7 +17,7 @@ IfExists = Literal["return", "resend", "replace", "error"]
 """What to do about an invitation that is open already."""
 
 
-def refs_of(role: RoleRef | Iterable[RoleRef] | None) -> list[RoleRef]:
+def as_role_list(role: RoleRef | Iterable[RoleRef] | None) -> list[RoleRef]:
     """Returns the given role or roles as a list.
 
     Raises:
@@ -96,7 +96,7 @@ def check_resendable(provider: Provider) -> None:
         raise provider.unsupported("resend")
 
 
-def options_of(provider: Provider, given: Mapping[str, Any] | BaseModel | None) -> BaseModel:
+def parse_options(provider: Provider, given: Mapping[str, Any] | BaseModel | None) -> BaseModel:
     """Returns the given options as an instance of the provider's `Options`.
 
     Raises:

@@ -20,7 +20,7 @@ from guestlist.models import (
     State,
 )
 from guestlist.verbs.evidence import has_ended, new_record, would_show
-from guestlist.verbs.find import can_look, look, look_after
+from guestlist.verbs.find import can_look, look, look_up_after_change
 from guestlist.verbs.results import already_member_result, created_result
 from guestlist.verbs.withdraw import withdraw
 
@@ -47,7 +47,7 @@ def create(call: Call, new: NewInvitation, known: Guest | None) -> Steps[InviteR
     return result
 
 
-def make_anew(call: Call, new: NewInvitation, guest: Guest, old: Invitation) -> Steps[InviteResult]:
+def recreate(call: Call, new: NewInvitation, guest: Guest, old: Invitation) -> Steps[InviteResult]:
     """Revokes an invitation, and creates another one in its place."""
     if old.state is State.ACCEPTED:  # Not revoked, because some services then remove the member.
         return (yield from create(call, new, guest))
@@ -62,7 +62,7 @@ def make_anew(call: Call, new: NewInvitation, guest: Guest, old: Invitation) -> 
         # An earlier attempt has revoked the invitation, it has just been accepted, or it had
         # already ended.
         revoked = refusal.happened
-        now = yield from look_after(call, new.who, revoked)
+        now = yield from look_up_after_change(call, new.who, revoked)
         if now.state is State.ACCEPTED:
             return already_member_result(call, new, "replace", now)
         if not isinstance(refusal, errors.NotFound):

@@ -75,7 +75,7 @@ def _cannot_tell(call: Call, action: str) -> GuestlistError:
     again = "the next call will send" if action != "invite" else CONFIRM
     return call.about(
         OutcomeUnknown(
-            "the outcome of an earlier call about the address is unknown, and no lookup can tell"
+            "the outcome of an earlier call about the address is unknown, and no lookup shows"
             " whether it sent an email",
             hint=f"Nothing was sent now. Ask the person; {again}.",
         )

@@ -190,7 +190,7 @@ def _reported_date(invitation: Invitation, name: str) -> datetime | None:
     return None if name in invitation.estimated else getattr(invitation, name)
 
 
-def interferes(provider: Provider, earlier: Role, role: Role) -> bool:
+def may_undo(provider: Provider, earlier: Role, role: Role) -> bool:
     """Returns whether an unresolved change of one role may undo a change of another: they are the
     same role, or the service replaces one by the other."""
     is_same = (earlier.kind, earlier.id) == (role.kind, role.id)

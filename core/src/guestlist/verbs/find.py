@@ -383,7 +383,7 @@ def check_no_member(call: Call, guest: Guest) -> None:
         )
 
 
-def look_after(call: Call, email: str, happened: bool | None = True) -> Steps[Guest]:
+def look_up_after_change(call: Call, email: str, happened: bool | None = True) -> Steps[Guest]:
     """Reads the records again after a change."""
     try:
         return (yield from look(call, email))

@@ -27,8 +27,8 @@ from guestlist.models import (
 )
 from guestlist.provider import Provider
 from guestlist.verbs.accounts import Accounts
-from guestlist.verbs.arguments import IfExists, check_possible, options_of, refs_of
-from guestlist.verbs.create import create, make_anew
+from guestlist.verbs.arguments import IfExists, as_role_list, check_possible, parse_options
+from guestlist.verbs.create import create, recreate
 from guestlist.verbs.earlier import settle_earlier
 from guestlist.verbs.find import look
 from guestlist.verbs.guest_lock import lock_guest
@@ -95,10 +95,10 @@ def invite(
             raise InvalidArgument(
                 f"send_email cannot be {send_email!r}", hint="It can be True or False."
             )
-        wanted = refs_of(role)
+        wanted = as_role_list(role)
         can_defer = call.strategy.can_defer_roles
         check_possible(provider, wanted, send_email, if_exists, can_defer=can_defer)
-        chosen = options_of(provider, options)
+        chosen = parse_options(provider, options)
         roles: tuple[Role, ...] = ()
         for ref in wanted:
             roles += ((yield from resolve_to_assign(call, ref, by_invitation=True)),)
@@ -218,7 +218,7 @@ def _ensure(
             return (yield from renew(call, known, known.invitation, new))
         if if_exists != "replace":
             return already_invited_result(call, new, if_exists, known)
-        return (yield from make_anew(call, new, known, known.invitation))
+        return (yield from recreate(call, new, known, known.invitation))
     try:
         result = yield from create(call, new, known)
     except (Conflict, SeatLimit) as refusal:
@@ -266,7 +266,7 @@ def _after_refusal(
         if not call.provider.supports("revoke"):
             return (yield from renew(call, guest, blocking, new))
         try:
-            return (yield from make_anew(call, new, guest, blocking))
+            return (yield from recreate(call, new, guest, blocking))
         except Conflict as again:
             if not hides_member:
                 raise

@@ -1,7 +1,7 @@
 """`revoke`, which withdraws an invitation, and `remove`, which takes a member out.
 
 They are two verbs on purpose: several services delete the person when an accepted invitation is
-cancelled, and others report success while the person stays.
+canceled, and others report success while the person stays.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from guestlist.verbs.find import (
     find_active_member,
     invitation_named,
     look,
-    look_after,
+    look_up_after_change,
     offers,
     support_check,
 )
@@ -336,4 +336,4 @@ def _settled(call: Call, flow: Flow[None], email: str) -> Steps[tuple[Guest, boo
         if error.happened is False:
             raise
         happened = error.happened
-    return (yield from look_after(call, email, happened)), happened
+    return (yield from look_up_after_change(call, email, happened)), happened

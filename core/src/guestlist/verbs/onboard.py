@@ -21,7 +21,7 @@ from guestlist.models import (
     State,
 )
 from guestlist.verbs.accounts import Accounts
-from guestlist.verbs.arguments import refs_of
+from guestlist.verbs.arguments import as_role_list
 from guestlist.verbs.find import support_check
 from guestlist.verbs.guest_lock import unlock_guest
 from guestlist.verbs.invite import invite
@@ -124,7 +124,7 @@ def _resolved(
     provider = call.provider
     wanted: list[Role] = []
     try:
-        for ref in refs_of(role):
+        for ref in as_role_list(role):
             wanted += ((yield from resolve_to_assign(call, ref)),)
         if provider.split_roles(wanted)[1]:
             support_check("assign_role")(provider)

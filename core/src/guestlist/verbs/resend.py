@@ -25,7 +25,7 @@ from guestlist.models import (
 )
 from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.arguments import check_resendable
-from guestlist.verbs.create import create, make_anew
+from guestlist.verbs.create import create, recreate
 from guestlist.verbs.earlier import settle_earlier
 from guestlist.verbs.evidence import was_renewed, would_show
 from guestlist.verbs.find import (
@@ -40,10 +40,10 @@ from guestlist.verbs.find import (
 from guestlist.verbs.guest_lock import lock_guest
 from guestlist.verbs.results import (
     FOUND_BY_LOOKING,
-    applied_of,
     earlier_call_result,
     ledger_outcome,
     role_warning,
+    roles_applied,
 )
 from guestlist.verbs.states import conclude, current
 
@@ -109,7 +109,7 @@ def renew(
         return (yield from _replace(call, again, guest, invitation))
     now = call.account.now()
     renewed = current(settled.value, provider, now)
-    applied = applied_of(again.roles, renewed.roles or None) if new else None
+    applied = roles_applied(again.roles, renewed.roles or None) if new else None
     # The new id may be unknown yet, if the service's lists do not show the new record.
     changed = invitation.id is not None and renewed.id != invitation.id
     warnings = [] if settled.answered else [FOUND_BY_LOOKING]
@@ -174,7 +174,7 @@ def _replace(call: Call, new: NewInvitation, guest: Guest, old: Invitation) -> S
     warnings = ["The invitation was made anew" + ": it has another id" * (old.id is not None)]
     if call.provider.supports("revoke"):
         warnings[0] += ", and the old link is dead."
-        result = yield from make_anew(call, new, guest, old)
+        result = yield from recreate(call, new, guest, old)
     else:
         warnings[0] += "; the old one stays until it expires."
         result = yield from create(call, new, guest)

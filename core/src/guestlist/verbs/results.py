@@ -54,7 +54,7 @@ def created_result(
             # Unknown, because the person may have joined without an email, or the email follows an
             # approval.
             sent = None
-    applied = applied_of(new.roles, held)
+    applied = roles_applied(new.roles, held)
     warnings = [] if settled.answered else [FOUND_BY_LOOKING]
     warnings += role_warning(applied)
     return InviteResult(
@@ -80,7 +80,7 @@ def already_member_result(
                 f"{new.who} is a member already", hint="`assign_role` changes what they may do."
             )
         )
-    applied = applied_of(new.roles, guest.member.roles if guest.member else None)
+    applied = roles_applied(new.roles, guest.member.roles if guest.member else None)
     return InviteResult(
         outcome=Outcome.ALREADY_MEMBER,
         guest=guest,
@@ -112,7 +112,7 @@ def already_invited_result(
             )
         )
     waiting = guest.state is State.AWAITING_APPROVAL
-    applied = applied_of(new.roles, invitation.roles or None if invitation else None)
+    applied = roles_applied(new.roles, invitation.roles or None if invitation else None)
     return InviteResult(
         outcome=Outcome.AWAITING_APPROVAL if waiting else Outcome.ALREADY_INVITED,
         guest=guest,
@@ -150,7 +150,7 @@ def _word_warning(guest: Guest) -> list[str]:
     ] * (guest.state is State.UNKNOWN)
 
 
-def applied_of(wanted: Iterable[Role], held: Iterable[Role] | None) -> bool | None:
+def roles_applied(wanted: Iterable[Role], held: Iterable[Role] | None) -> bool | None:
     """Returns whether all requested roles are held or offered; None if unknown."""
     wanted = tuple(wanted)
     if not wanted or held is None:

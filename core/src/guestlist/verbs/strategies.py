@@ -24,7 +24,7 @@ from guestlist.exchange.recording import (
 from guestlist.exchange.step import Steps
 from guestlist.models import Guest, Role
 from guestlist.provider import Effect, Request
-from guestlist.verbs.evidence import interferes, proves_absence, took_effect
+from guestlist.verbs.evidence import may_undo, proves_absence, took_effect
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class WithoutLedger(Strategy):
                 for one in call.account.unresolved.values()
                 if one.key[0] == call.key
                 and one.role is not None
-                and interferes(call.provider, one.role, role)
+                and may_undo(call.provider, one.role, role)
             ),
             None,
         )
@@ -106,7 +106,7 @@ class RememberedCall:
         final: the monotonic time in seconds after which a lookup that finds nothing is conclusive.
         answered: whether the service answered with a success status.
         preparation: the progress of the invitation; None if the call has prepared nothing.
-        is_unknown: whether the last lookup could not tell if an email was sent.
+        is_unknown: whether the last lookup did not show if an email was sent.
     """
 
     account: Account
@@ -125,7 +125,7 @@ class RememberedCall:
 
     @property
     def sends_email(self) -> bool:
-        """Whether the call was to send an email: it then was not about a role."""
+        """Whether the call was to send an email, and not to change a role."""
         return len(self.key) == 1
 
     @property

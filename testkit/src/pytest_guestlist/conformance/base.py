@@ -262,8 +262,8 @@ def samples_with_requests(walkthrough: Walkthrough, operation: str) -> list[Samp
 def one_of_each_effect(walkthrough: Walkthrough) -> list[Sample]:
     """Returns the first sample of each combination of effects that the operations send.
 
-    For rules that guestlist itself keeps, whichever operation runs: retries, pauses, redirects and
-    masking depend on the effects of the requests only.
+    For rules that guestlist itself follows: retries, pauses, redirects and masking depend only on
+    the effects of the requests.
     """
     found: dict[frozenset[Effect], Sample] = {}
     for sample in walkthrough.samples.values():

@@ -56,7 +56,7 @@ class ListingRules(ProviderRules):
 
     @pytest.mark.parametrize("listing", LISTS)
     def test_pages_of_any_size(self, harness: Harness, listing: str) -> None:
-        """A list contains every record once, whatever the size of the service's pages.
+        """A list contains every record once, for pages of any size.
 
         Likely cause: The next page is not read, its cursor is computed from the size that was asked
         for instead of the records that came, or a boundary record is read twice.

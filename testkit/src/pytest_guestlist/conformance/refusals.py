@@ -90,7 +90,7 @@ class RefusalRules(ProviderRules):
                         _misjudged(sample, nth, replay, str(status), wanted)
 
     def test_words_of_the_service_are_passed_on(self, walkthrough: Walkthrough) -> None:
-        """An error contains the service's own text, in whichever of the usual bodies it comes.
+        """An error contains the service's own text, in any of the usual forms of bodies.
 
         Likely cause: `explain` replaces the service's text. Call `super().explain(response)`, and
         pass `kind` and `hint` only.
@@ -151,7 +151,7 @@ class RefusalRules(ProviderRules):
                     _misjudged(sample, nth, replay, "no answer", wanted.__name__)
 
     def test_never_sent(self, walkthrough: Walkthrough) -> None:
-        """A request that certainly never left is tried again, whatever it is.
+        """A request that certainly never left is tried again, even if it creates something.
 
         Likely cause: The flow catches the error of the `yield`.
         """
@@ -205,8 +205,8 @@ class RefusalRules(ProviderRules):
                 _misjudged(sample, 0, replay, "308", "an error")
 
     def test_explain_is_total(self, harness: Harness) -> None:
-        """`explain` makes an error of every answer outside 2xx, with one line of text for
-        people, whatever its body.
+        """`explain` makes an error of every answer outside 2xx, with one line of text for people,
+        even for an unusual body.
 
         Likely cause: `explain` reads the body with `mapping()` or `[...]`, which fails if the body
         is not an object. Read it with `super().explain`, and decide by its `code`.

@@ -173,8 +173,8 @@ class SendingRules(ProviderRules):
     def test_identifiers_stay_in_their_segment(
         self, walkthrough: Walkthrough, operation: str
     ) -> None:
-        """An identifier is one segment of the path, one value of the query or one text of the
-        body, whatever is in it: it never leads to another path.
+        """An identifier is one segment of the path, one value of the query or one text of the body,
+        even if it contains special characters: it never leads to another path.
 
         Likely cause: An id is pasted into a path or query as text, or cut at a character. Pass it
         as an argument of its own.
@@ -324,8 +324,8 @@ class SendingRules(ProviderRules):
     def test_secrets_are_masked_in_errors(
         self, walkthrough: Walkthrough, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Whatever a service echoes, no secret of the account comes into an error, an event or
-        the log; nor does a link or key of an invitation.
+        """Even if a service repeats a secret of the account, the secret is in no error, event or
+        log; nor does a link or key of an invitation.
 
         Likely cause: `explain` builds its text from the raw body, or a field is missing in
         `secret_fields`.

@@ -42,7 +42,7 @@ class SeveralPeopleRules(ProviderRules):
             harness.check(wanted <= found, expected=roles, got=held, look_at=name)
 
     def test_assigning_leaves_other_roles(self, harness: Harness) -> None:
-        """`assign_role` adds a role and takes none away, of whatever kind, except those that
+        """`assign_role` adds a role and takes none away, of any kind, except those that
         `replaced_by` returns.
 
         Likely cause: the service replaces the whole list of roles, and the request contains only
@@ -255,7 +255,7 @@ class SeveralPeopleRules(ProviderRules):
         harness.expect_emails(first.email, before, "refuses_duplicates")
 
     def test_invalid_invitation_is_no_conflict(self, harness: Harness) -> None:
-        """What the service refuses because it is invalid is not a `Conflict`: guestlist takes a
+        """A request that the service refuses as invalid is not a `Conflict`: guestlist takes a
         `Conflict` of `invite` as proof that the person is invited or a member.
 
         Likely cause: `explain` returns `Conflict` for a status without looking at the error code or

@@ -46,8 +46,8 @@ class StatusRules(ProviderRules):
             harness.guests.status("00000000-0000-4000-8000-000000000000")
 
     def test_get_of_an_unknown_id(self, harness: Harness, getting: str) -> None:
-        """`get_invitation` and `get_member` of an id that the service does not know are
-        NotFound, whatever status the service says it with.
+        """`get_invitation` and `get_member` of an id that the service does not know are NotFound,
+        even if the service reports that with another status.
 
         Likely cause: `explain` does not turn the service's answer for an unknown id into NotFound,
         or the operation returns a made-up record.

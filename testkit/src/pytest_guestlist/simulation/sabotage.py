@@ -406,7 +406,7 @@ def conflict_means_again() -> Patches:
 @_listed
 def revoked_is_not_reported() -> Patches:
     """If the new invitation fails, the error does not report that the old one was revoked."""
-    anew = create.make_anew
+    anew = create.recreate
 
     def silent(*args: Any) -> Steps[Any]:
         try:
@@ -415,7 +415,7 @@ def revoked_is_not_reported() -> Patches:
             error.happened = False
             raise
 
-    return [_instead(verb, "make_anew", silent) for verb in (invite, resend)]
+    return [_instead(verb, "recreate", silent) for verb in (invite, resend)]
 
 
 @_listed

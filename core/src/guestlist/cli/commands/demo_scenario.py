@@ -30,7 +30,7 @@ def play(runner: DemoRunner) -> None:
         UnexpectedResult: a step had an unexpected result.
     """
     runner.open(
-        "guestlist invites people into organizations, whichever service they live on.",
+        "guestlist invites people into organizations on many services.",
         "These services are imitations that run on this machine, each with an organization in it."
         " All calls below are real HTTP requests to them.",
     )

@@ -75,7 +75,10 @@ def _found(result: OffboardResult) -> bool:
 
 def _remaining(result: OffboardResult) -> list[GuestlistError]:
     """Returns an error for each account in which access remains or may remain."""
-    starts = {OffboardOutcome.REMAINS: "access remains", OffboardOutcome.UNKNOWN: "cannot tell"}
+    starts = {
+        OffboardOutcome.REMAINS: "access remains",
+        OffboardOutcome.UNKNOWN: "it is unknown whether access remains",
+    }
     return [
         Conflict(
             f"{starts[one.outcome]}: {one.reason}",

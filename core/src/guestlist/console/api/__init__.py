@@ -5,23 +5,23 @@ of its own: each operation calls a method of the client, `plan` or `apply`.
 """
 
 from guestlist.console.api.app import (
+    ApiMount,
     HttpApi,
-    WithApi,
     create_api,
     is_api_path,
     refusal_response,
     route_path,
-    stopped_response,
+    shutdown_response,
 )
 from guestlist.console.api.problems import log_bug
 
 __all__ = [
+    "ApiMount",
     "HttpApi",
-    "WithApi",
     "create_api",
     "is_api_path",
     "log_bug",
     "refusal_response",
     "route_path",
-    "stopped_response",
+    "shutdown_response",
 ]

@@ -34,7 +34,7 @@ from guestlist.console.api.problems import (
     invalid_request,
     log_bug,
     problem_of,
-    stopped_problem,
+    shutdown_problem,
     unexpected_problem,
 )
 from guestlist.console.api.written import dump, write
@@ -122,7 +122,7 @@ class HttpApi:
         except ClientDisconnect:
             return
         except Stopped:
-            answer = stopped_response(request)
+            answer = shutdown_response(request)
         except Exception as error:
             answer = _problem(request, unexpected_problem(log_bug(error)))
         if request.method == "HEAD":
@@ -236,7 +236,7 @@ def create_api(
     return HttpApi(client, ledger=ledger, roster=roster, read_only=read_only)
 
 
-class WithApi:
+class ApiMount:
     """An ASGI application that serves the API below `/api`, and another application elsewhere.
 
     A `Mount` of Starlette does not match every path: its own answer to a path with a line break
@@ -383,9 +383,9 @@ def refusal_response(request: Request, status: int, text: str) -> Response:
     return _problem(request, ApiRefusal(status, "ForeignRequest", text).problem)
 
 
-def stopped_response(request: Request) -> Response:
+def shutdown_response(request: Request) -> Response:
     """Returns the answer to a request that was interrupted because the server is shutting down."""
-    return _problem(request, stopped_problem())
+    return _problem(request, shutdown_problem())
 
 
 async def _lifespan(api: HttpApi, receive: Receive, send: Send) -> None:

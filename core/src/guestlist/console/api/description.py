@@ -18,7 +18,7 @@ Schema = dict[str, Any]
 
 REF = "#/components/schemas/{model}"
 TEXT = (
-    "Invites people into organizations, whichever service the organization lives on.\n\n"
+    "Invites people into organizations on GitHub, GitLab, Keycloak and other services.\n\n"
     "Send a token in the header `Authorization: Bearer gl_...`. `guestlist console token create`"
     " makes one.\n\n"
     "Requests are safe to repeat, except `resend`: nobody is invited twice. A field without a value"

@@ -74,7 +74,7 @@ Limit = Annotated[
 ]
 
 
-class Given(BaseModel):
+class RequestModel(BaseModel):
     """Base of the bodies and queries of requests."""
 
     model_config = ConfigDict(
@@ -82,15 +82,15 @@ class Given(BaseModel):
     )
 
 
-class NoQuery(Given):
+class NoQuery(RequestModel):
     """A request without a query."""
 
 
-class AccountQuery(Given):
+class AccountQuery(RequestModel):
     account: Account
 
 
-class PageQuery(Given):
+class PageQuery(RequestModel):
     limit: Limit = 50
     cursor: Cursor = ""
 
@@ -125,7 +125,7 @@ class PeopleQuery(PageQuery):
     ] = ""
 
 
-class AuditQuery(Given):
+class AuditQuery(RequestModel):
     account: Annotated[Account | None, Field(description="Only this account.")] = None
     pending_days: Annotated[
         float,
@@ -133,7 +133,7 @@ class AuditQuery(Given):
     ] = PENDING_DAYS
 
 
-class WhoQuery(Given):
+class WhoQuery(RequestModel):
     account: Account
     who: Who
 
@@ -155,7 +155,7 @@ class IfExists(StrEnum):
     """Answer with 409, also for a member."""
 
 
-class InviteBody(Given):
+class InviteBody(RequestModel):
     account: Account
     email: Address
     login: Login | None = None
@@ -171,7 +171,7 @@ class InviteBody(Given):
     note: Note | None = None
 
 
-class OnboardBody(Given):
+class OnboardBody(RequestModel):
     account: Account
     email: Address
     login: Login | None = None
@@ -183,7 +183,7 @@ class OnboardBody(Given):
     note: Note | None = None
 
 
-class WhoBody(Given):
+class WhoBody(RequestModel):
     account: Account
     who: Who
     note: Note | None = None
@@ -193,7 +193,7 @@ class RoleBody(WhoBody):
     role: RoleName
 
 
-class OffboardBody(Given):
+class OffboardBody(RequestModel):
     who: Who
     accounts: Annotated[
         tuple[Account, ...], Field(max_length=100, description="Only these accounts.")
@@ -202,7 +202,7 @@ class OffboardBody(Given):
     note: Note | None = None
 
 
-class PlanBody(Given):
+class PlanBody(RequestModel):
     prune: Annotated[bool, Field(description="Also remove people who are not in the roster.")] = (
         False
     )
@@ -221,7 +221,7 @@ class PlanBody(Given):
     ] = ()
 
 
-class RunBody(Given):
+class RunBody(RequestModel):
     plan: Annotated[JobId, Field(description="The id of the plan to carry out.")]
     force: Annotated[bool, Field(description="Allow a plan that exceeds the roster's limits.")] = (
         False
@@ -229,7 +229,7 @@ class RunBody(Given):
     note: Note | None = None
 
 
-class NoBody(Given):
+class NoBody(RequestModel):
     """An empty object."""
 
 

@@ -130,7 +130,7 @@ def unexpected_problem(reference: str) -> Problem:
     )
 
 
-def stopped_problem() -> Problem:
+def shutdown_problem() -> Problem:
     """Returns the problem details for a call that was interrupted because the server is shutting
     down."""
     return Problem(

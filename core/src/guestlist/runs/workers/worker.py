@@ -303,7 +303,7 @@ class _Worker:
     async def _end(self, working: list[asyncio.Task[None]]) -> None:
         """Ends the Procrastinate workers once no chunk is being processed.
 
-        A task can miss a cancellation that comes at an unlucky moment, so it is cancelled
+        A task can miss a cancellation that comes at an unlucky moment, so it is canceled
         repeatedly.
         """
         while self._under_way:
