@@ -359,6 +359,12 @@ def test_the_same_order_once_more_keeps_the_permission(vultr: Vultr, api_enabled
     assert again.options == VultrOptions(api_enabled=api_enabled)
 
 
+def test_an_invitation_from_the_ledger_can_be_copied(vultr: Vultr) -> None:
+    """The ledger stores no raw records, and a run resends expired invitations."""
+    old = Invitation(id=ID, email="ada@example.com", state=State.EXPIRED)
+    assert vultr.copy_of(old).options == VultrOptions(api_enabled=False)
+
+
 def test_resend_of_an_unknown_one(vultr: Vultr) -> None:
     with pytest.raises(NotFound):
         play(vultr.resend(INVITATION), (resending(), refusal(vultr, 404, "Invite not found")))

@@ -234,7 +234,7 @@ class Vultr(Provider):
     def copy_of(self, invitation: Invitation) -> NewInvitation:
         """Returns the arguments that create the same invitation again, with the same
         `api_enabled`."""
-        options = VultrOptions(api_enabled=reading.api_enabled(invitation.raw))
+        options = VultrOptions(api_enabled=reading.api_enabled(invitation.raw or {}))
         return NewInvitation(email=invitation.email or "", options=options)
 
     @operation
