@@ -40,7 +40,7 @@ class World:
     def __post_init__(self) -> None:
         service = self.judged.service
         organization, reader = service.organization, service.organization.role("reader")
-        self.default, self.web = service.projects()
+        self.default, self.web = service.organization.roles_of_kind("project")
         self.ada = organization.invite(ADA, [reader], projects={self.web.id: "owner"})
         bob = organization.invite(BOB, [reader], projects={self.web.id: "member"})
         service.accept(bob.id)

@@ -366,6 +366,18 @@ class Organization:
             raise RoleNotFound
         return self.roles[id]
 
+    def roles_of_kind(self, kind: str) -> list[RoleRecord]:
+        """Returns the roles of one kind, oldest first."""
+        return [one for one in self.roles.values() if one.kind == kind]
+
+    def role_of_kind(self, kind: str, id: str) -> RoleRecord:
+        """Returns the role of a kind with an id. Raises RecordNotFound, for that kind, if there is
+        none."""
+        role = self.roles.get(id)
+        if role is None or role.kind != kind:
+            raise RecordNotFound(kind)
+        return role
+
     def role_named(self, name: str) -> RoleRecord:
         """Returns a role by its name, compared without case."""
         for role in self.roles.values():

@@ -196,7 +196,7 @@ class AnthropicService(OrganizationService):
 
     @routes.get(WORKSPACES)
     def list_workspaces(self, request: IncomingRequest) -> Any:
-        workspaces = [one for one in self.organization.roles.values() if one.kind == "workspace"]
+        workspaces = self.organization.roles_of_kind("workspace")
         return self.page(request, workspaces, self.workspace)
 
     @routes.get(WORKSPACE_MEMBERS)
@@ -314,10 +314,7 @@ class AnthropicService(OrganizationService):
         return right_email and (not roles or role.id in roles)
 
     def workspace_of(self, request: IncomingRequest) -> RoleRecord:
-        role = self.organization.roles.get(request.path["workspace"])
-        if role is None or role.kind != "workspace":
-            raise RecordNotFound("workspace")
-        return role
+        return self.organization.role_of_kind("workspace", request.path["workspace"])
 
     def members_of(self, workspace: RoleRecord) -> dict[str, str]:
         return self.in_workspaces.setdefault(workspace.id, {})

@@ -274,7 +274,7 @@ class GitHubService(OrganizationService):
 
     @routes.get(f"{O}/teams")
     def list_teams(self, request: IncomingRequest) -> Any:
-        return self.page(request, map(self.team, teams_of(self.organization.roles.values())))
+        return self.page(request, map(self.team, self.organization.roles_of_kind("team")))
 
     @routes.get(f"{O}/teams/{{slug}}")
     def show_team(self, request: IncomingRequest) -> Any:
@@ -492,14 +492,14 @@ class GitHubService(OrganizationService):
 
     def team_of(self, request: IncomingRequest) -> RoleRecord:
         """Returns the team that a path names by its slug or number."""
-        for role in teams_of(self.organization.roles.values()):
+        for role in self.organization.roles_of_kind("team"):
             known = {"slug": role.id, "number": str(role.fields["team_id"])}
             if any(request.path.get(name) == value for name, value in known.items()):
                 return role
         raise RecordNotFound("team")
 
     def team_with(self, number: Any) -> RoleRecord:
-        for role in teams_of(self.organization.roles.values()):
+        for role in self.organization.roles_of_kind("team"):
             if role.fields["team_id"] == number:
                 return role
         raise InvalidValue("team_ids")
@@ -508,7 +508,7 @@ class GitHubService(OrganizationService):
         """Returns the members of a team, and whether each is only in a team below it."""
         below = [
             role
-            for role in teams_of(self.organization.roles.values())
+            for role in self.organization.roles_of_kind("team")
             if role.fields["parent"] == team.id
         ]
         found = []

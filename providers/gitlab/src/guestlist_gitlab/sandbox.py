@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from guestlist.sandbox.limits import AllOf, RateLimit, RateLimitResult, SlidingWindow
+from guestlist.sandbox.limits import AllOf, RateLimit, SlidingWindow
 from guestlist.sandbox.organization import (
     ACTIVE,
     SUSPENDED,
@@ -490,11 +490,6 @@ class GitLabService(OrganizationService):
             return {"error": str(refusal)}
         return {"message": code or "404 Not found"}
 
-    def response(self, result: Any, status: int) -> Response:
-        if isinstance(result, Response):
-            return result
-        return super().response(result, status)
-
     def limit(self, request: IncomingRequest) -> RateLimit | None:
         if self.chosen["rate"] == "off":
             return None
@@ -507,9 +502,6 @@ class GitLabService(OrganizationService):
 
     def limit_key(self, request: IncomingRequest) -> str:
         return self.credentials(request)
-
-    def limit_headers(self, limit_result: RateLimitResult) -> dict[str, str]:
-        return {"Retry-After": limit_result.retry_after_header}
 
     def new_id(self, kind: str) -> str:
         if kind == "secret":

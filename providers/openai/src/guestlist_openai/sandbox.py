@@ -91,12 +91,12 @@ class OpenAIService(OrganizationService):
         body, role = request.json(), self.organization_role(request)
         wanted = body.get("projects")
         if wanted is None:  # omitted: the default project, for compatibility
-            wanted = [{"id": self.projects()[0].id, "role": "member"}]
+            wanted = [{"id": self.organization.roles_of_kind("project")[0].id, "role": "member"}]
         projects: dict[str, str] = {}
         for one in wanted if isinstance(wanted, list) else [None]:
             if not isinstance(one, dict) or one.get("role") not in RANKS:
                 raise InvalidValue("projects")
-            projects[self.project_with(str(one.get("id"))).id] = one["role"]
+            projects[self.organization.role_of_kind("project", str(one.get("id"))).id] = one["role"]
         invitation = self.organization.invite(
             request.text("email"), [role], inviter=request.caller, projects=projects
         )
@@ -150,17 +150,17 @@ class OpenAIService(OrganizationService):
 
     @routes.get(PROJECTS)
     def list_projects(self, request: IncomingRequest) -> Any:
-        return self.page(request, self.projects(), self.project)
+        return self.page(request, self.organization.roles_of_kind("project"), self.project)
 
     @routes.get(PROJECT_USERS)
     def list_project_users(self, request: IncomingRequest) -> Any:
-        project = self.project_with(request.path["project"])
+        project = self.organization.role_of_kind("project", request.path["project"])
         members = [self.organization.member(id) for id in self.members_of(project)]
         return self.page(request, members, lambda one: self.project_user(project, one))
 
     @routes.post(PROJECT_USERS)
     def add_project_user(self, request: IncomingRequest) -> Any:
-        project = self.project_with(request.path["project"])
+        project = self.organization.role_of_kind("project", request.path["project"])
         return self.set_rank(request, project, self.organization.member(request.text("user_id")))
 
     @routes.get(f"{PROJECT_USERS}/{{id}}")
@@ -249,20 +249,12 @@ class OpenAIService(OrganizationService):
             raise InvalidValue("role", f"Invalid value: '{name}'. Use 'owner' or 'reader'.")
         return self.organization.role(name)
 
-    def projects(self) -> list[RoleRecord]:
-        return [one for one in self.organization.roles.values() if one.kind == "project"]
-
-    def project_with(self, id: str) -> RoleRecord:
-        role = self.organization.roles.get(id)
-        if role is None or role.kind != "project":
-            raise RecordNotFound("project")
-        return role
-
     def members_of(self, project: RoleRecord) -> dict[str, tuple[str, datetime]]:
         return self.in_projects.setdefault(project.id, {})
 
     def existing(self, request: IncomingRequest) -> tuple[RoleRecord, MemberRecord]:
-        project, id = self.project_with(request.path["project"]), request.path["id"]
+        project = self.organization.role_of_kind("project", request.path["project"])
+        id = request.path["id"]
         if id not in self.members_of(project):
             raise RecordNotFound("project user")
         return project, self.organization.member(id)

@@ -415,14 +415,13 @@ class VultrService(OrganizationService):
         """Returns the members, or the groups, roles or policies."""
         if kind == "user":
             return self.organization.members()
-        return [one for one in self.organization.roles.values() if one.kind == kind]
+        return self.organization.roles_of_kind(kind)
 
     def entity(self, kind: str, id: str) -> Any:
         """Returns a member, group, role or policy."""
-        found = next((one for one in self.all_of(kind) if one.id == id), None)
-        if found is None:
-            raise RecordNotFound("member" if kind == "user" else kind)
-        return found
+        if kind == "user":
+            return self.organization.member(id)
+        return self.organization.role_of_kind(kind, id)
 
     def of(self, holder: Record, kind: str, source: str = "direct", role: str = "") -> list[Grant]:
         """Returns the groups, roles or policies that are attached to a member, group or role."""
