@@ -41,7 +41,7 @@ def test_no_promise_is_broken(kind: type[Annex], seeds: int) -> None:
 
 
 def _prepared_counts_as_invited() -> Any:
-    return mock.patch.object(invite, "without_prepared", lambda guest: guest)
+    return mock.patch.object(invite, "_disregarding_prepared", lambda guest: guest)
 
 
 def _record_counts_as_email() -> Any:

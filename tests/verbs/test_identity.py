@@ -469,6 +469,18 @@ def test_a_member_without_an_address_is_removed_by_login(
     assert logins.members == []
 
 
+def test_a_removed_member_whom_the_list_still_shows_keeps_the_login(
+    make: Callable[..., Call], logins: Service
+) -> None:
+    class Lagging(Logins):
+        @operation
+        def remove(self, member: Member) -> Flow[None]:
+            yield Request.get("members")
+
+    guest = make(Lagging)("remove", "@ada-l").guest
+    assert (guest.state, guest.email, guest.login) == (State.GONE, None, "Ada-L")
+
+
 def test_an_invitation_that_shows_only_an_address_is_not_denied_to_a_login(
     make: Callable[..., Call], logins: Service
 ) -> None:
@@ -573,9 +585,10 @@ def test_the_login_in_an_invitation_identifies_the_member(
     assert service.emails == 0
 
 
+@pytest.mark.parametrize("login", ["ada-l", "@ada-l"])
 @pytest.mark.parametrize("who", [ADA, "@ada-l"])
 def test_a_service_can_be_searched_for_logins(
-    make: Callable[..., Call], service: Service, who: str
+    make: Callable[..., Call], service: Service, who: str, login: str
 ) -> None:
     asked: list[str] = []
 
@@ -594,7 +607,7 @@ def test_a_service_can_be_searched_for_logins(
             raise self.unsupported("members")
 
     service.members.append({"id": "m-1", "login": "ada-l"})
-    guest = make(Searching)("status", who, login="ada-l")
+    guest = make(Searching)("status", who, login=login)
     assert (guest.state, guest.login) == (State.ACCEPTED, "ada-l")
     assert asked == [*([who] if who == ADA else []), "@ada-l"]
 

@@ -467,6 +467,11 @@ class Call:
         return self.account.provider
 
     @property
+    def who(self) -> str:
+        """The person's address, else the login with a leading `@`."""
+        return self.email or f"@{self.login}"
+
+    @property
     def key(self) -> str:
         """The text by which the person is compared with others, as in `Guest.key`."""
         return person_key(self.email, self.login)

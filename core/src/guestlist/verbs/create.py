@@ -39,7 +39,7 @@ def create(call: Call, new: NewInvitation, known: Guest | None) -> Steps[InviteR
     settled = yield from once(
         call,
         partial(call.provider.invite, new),
-        partial(_find_new_record, call, new.who, known) if can_look(call) else None,
+        partial(_find_new_record, call, known) if can_look(call) else None,
         conclusive=conclusive,
     )
     result = created_result(call, new, settled)
@@ -54,15 +54,15 @@ def recreate(call: Call, new: NewInvitation, guest: Guest, old: Invitation) -> S
     revoked: bool | None = True
     for other in guest.invitations:
         if other.id != old.id:
-            yield from withdraw(call, new.who, call.provider.revoke(other))
+            yield from withdraw(call, call.provider.revoke(other))
     over = old.model_copy(update={"state": State.REVOKED, "basis": Basis.INFERRED})
     try:
-        yield from withdraw(call, new.who, call.provider.revoke(old))
+        yield from withdraw(call, call.provider.revoke(old))
     except (errors.NotFound, Conflict, errors.Rejected) as refusal:
         # An earlier attempt has revoked the invitation, it has just been accepted, or it had
         # already ended.
         revoked = refusal.happened
-        now = yield from look_up_after_change(call, new.who, revoked)
+        now = yield from look_up_after_change(call, revoked)
         if now.state is State.ACCEPTED:
             return already_member_result(call, new, "replace", now)
         if not isinstance(refusal, errors.NotFound):
@@ -82,14 +82,14 @@ def recreate(call: Call, new: NewInvitation, guest: Guest, old: Invitation) -> S
 
 
 def _find_new_record(
-    call: Call, email: str, known: Guest | None, _happened: bool
+    call: Call, known: Guest | None, _happened: bool
 ) -> Steps[Invitation | Member | None]:
     """Returns the record or membership that is there now and was not there before.
 
     Raises:
         MalformedResponse: the earlier records were not read, so that it is unclear if it is new.
     """
-    guest = yield from look(call, email, members=False)  # a new invitation is proof enough
+    guest = yield from look(call, members=False)  # a new invitation is proof enough
     try:
         return new_record(guest, known, prepared=call.prepared)
     except GuestlistError as error:

@@ -43,7 +43,7 @@ def settle_earlier(call: Call, action: str, *, retry_unknown: bool = False) -> S
             return None
         try:
             if action == "invite" and earlier.action != action and not earlier.must_be_settled:
-                guest = yield from look(call, call.email or f"@{call.login}")
+                guest = yield from look(call)
                 if guest.state in (*OPEN_STATES, State.ACCEPTED):
                     return None  # nothing will be sent
             guest, happened = yield from _find_out(call, earlier)
@@ -65,7 +65,7 @@ def settle_earlier(call: Call, action: str, *, retry_unknown: bool = False) -> S
 def _check_confirmed(call: Call, earlier: EarlierCall) -> Steps[None]:
     """Raises OutcomeUnknown unless the records now show an open invitation or a membership. If the
     earlier call has prepared the invitation, only a membership counts."""
-    guest = yield from look(call, call.email or f"@{call.login}")
+    guest = yield from look(call)
     is_invited = guest.state in OPEN_STATES and earlier.preparation is None
     if not is_invited and guest.state is not State.ACCEPTED:
         raise _cannot_tell(call, "invite")
@@ -90,7 +90,7 @@ def _find_out(call: Call, earlier: EarlierCall) -> Steps[tuple[Guest, bool | Non
         left = final - clock.monotonic()
         how_sure = "final" if left <= 0 else "early"
         call.account.emit(EventName.LOOK, email=call.email, detail=f"an earlier call; {how_sure}")
-        guest = yield from look(call, call.email or f"@{call.login}")
+        guest = yield from look(call)
         happened = earlier.judge(guest, final=left <= 0)
         if happened is not None or left <= 0:
             return guest, happened

@@ -64,9 +64,10 @@ def status(
         NotFound: the service does not have the id. An unknown address is not an error: its state
             is `gone`.
     """
-    call, email = yield from begin(accounts, _named(who, login), account)
-    call.login = login or call.login
-    return (yield from look(call, email, identify=True))
+    call = yield from begin(accounts, _named(who, login), account)
+    if login:
+        call.login = login.removeprefix("@")
+    return (yield from look(call, identify=True))
 
 
 def _named(who: Who | None, login: str | None) -> Who:
@@ -98,14 +99,11 @@ def support_check(operation: str) -> Check:
 
 def begin(
     accounts: Accounts, who: Who, account: str | None, check: Check | None = None
-) -> Steps[tuple[Call, str]]:
+) -> Steps[Call]:
     """Starts a call about a person, and finds the address or login if an id is given.
 
     Args:
         check: called before any request is sent.
-
-    Returns:
-        The call, and the address, or the login with a leading `@` if there is no address.
 
     Raises:
         Unsupported: raised by the check.
@@ -133,7 +131,7 @@ def begin(
         call.login = name[1:]
     else:
         call.email = name
-    return call, name
+    return call
 
 
 def _account_of(accounts: Accounts, who: Who, account: str | None) -> str | None:
@@ -254,7 +252,7 @@ def _listed(call: Call, listing: Listing[R], id: str) -> Steps[R | None]:
 
 
 def look(
-    call: Call, email: str, *, members: bool = True, again: bool = False, identify: bool = False
+    call: Call, *, members: bool = True, again: bool = False, identify: bool = False
 ) -> Steps[Guest]:
     """Reads the records about a person and returns the guest.
 
@@ -270,25 +268,24 @@ def look(
     """
     if not again and (before := call.strategy.guest_before) is not None:
         return before
-    found = yield from _invitations(call, email)
+    found = yield from _invitations(call)
     if call.login is None:  # The record of the invitation may show the login of the person.
         call.login = next((one.login for one in found.items if one.login), None)
     undecided, hidden = is_undecided(found.items), found.hidden
     member, shows_logins = None, True
     if members or not undecided:
         try:
-            listed = yield from _members(call, email, again=again)
+            listed = yield from _members(call, again=again)
             member, hidden = pick_member(listed.items), hidden or listed.hidden
             shows_logins = listed.shows_logins
         except (Forbidden, MalformedResponse):
             if not undecided:
                 raise
-    email_or_none = None if email.startswith("@") else email
-    guest = conclude_from(call.account, email_or_none, found.items, member, login=call.login)
+    guest = conclude_from(call.account, call.email, found.items, member, login=call.login)
     if identify and guest.state is State.GONE and guest.invitation is not None:
         [others] = yield from candidates(lambda: call, [guest.invitation])
         guest = conclude_from(
-            call.account, email_or_none, found.items, member, login=call.login, candidates=others
+            call.account, call.email, found.items, member, login=call.login, candidates=others
         )
     if not shows_logins:
         guest = mark_login_not_shown(guest, call.provider)
@@ -383,10 +380,10 @@ def check_no_member(call: Call, guest: Guest) -> None:
         )
 
 
-def look_up_after_change(call: Call, email: str, happened: bool | None = True) -> Steps[Guest]:
+def look_up_after_change(call: Call, happened: bool | None = True) -> Steps[Guest]:
     """Reads the records again after a change."""
     try:
-        return (yield from look(call, email))
+        return (yield from look(call))
     except GuestlistError as error:
         error.happened = happened  # describes the change, not this lookup
         raise
@@ -397,25 +394,25 @@ def can_look(call: Call) -> bool:
     return any(map(call.provider.supports, ("find_invitation", "invitations")))
 
 
-def find_invitation(call: Call, email: str) -> Steps[Invitation | None]:
-    """Returns the open or else the latest invitation of an address, with its current state."""
-    return pick_invitation((yield from _invitations(call, email)).items)
+def find_invitation(call: Call) -> Steps[Invitation | None]:
+    """Returns the open or else the latest invitation of the person, with its current state."""
+    return pick_invitation((yield from _invitations(call)).items)
 
 
-def _invitations(call: Call, email: str) -> Steps[Matches[Invitation]]:
-    """Returns the invitations of an address with their current states.
+def _invitations(call: Call) -> Steps[Matches[Invitation]]:
+    """Returns the invitations of the person with their current states.
 
     That includes one that this client created too recently for the service's list.
     """
     provider = call.provider
     # Such a service invites by address only.
-    if email.startswith("@") and provider.members_show_emails:
+    if call.email is None and provider.members_show_emails:
         return Matches([])
     # Read before the lists, which may be older than what this client has just created.
-    made = call.account.just_made(email)
+    made = call.account.just_made(call.who)
     mine: Matches[Invitation] = Matches([])
     nameless: Invitation | None = None
-    if names := _findable_names(call, "find_invitation", email):
+    if names := _findable_names(call, "find_invitation"):
         for name in names:
             found = yield from run(call, provider.find_invitation(name))
             if found is not None and found.email is None and not name.startswith("@"):
@@ -426,7 +423,7 @@ def _invitations(call: Call, email: str) -> Steps[Matches[Invitation]]:
         mine = yield from matching(
             call,
             provider.invitations,
-            email_key(email),
+            email_key(call.who),
             same=_same_login(call),
             # An open invitation may exist besides a closed one.
             proof=lambda one: is_open(one, call.account),
@@ -460,13 +457,13 @@ def member_or_created(listed: Member | None, made: Guest | None) -> Member | Non
     return made.member if listed is None and made is not None else listed
 
 
-def find_member(call: Call, email: str) -> Steps[Member | None]:
-    """Returns the member record that counts for an address."""
-    return pick_member((yield from _members(call, email)).items)
+def find_member(call: Call) -> Steps[Member | None]:
+    """Returns the member record that counts for the person."""
+    return pick_member((yield from _members(call)).items)
 
 
-def _members(call: Call, email: str, *, again: bool = False) -> Steps[Matches[Member]]:
-    """Returns the member records of an address.
+def _members(call: Call, *, again: bool = False) -> Steps[Matches[Member]]:
+    """Returns the member records of the person.
 
     If the service shows none, returns the one that this client has created too recently for that.
 
@@ -476,9 +473,9 @@ def _members(call: Call, email: str, *, again: bool = False) -> Steps[Matches[Me
     provider = call.provider
     if not again and (before := call.strategy.guest_before) is not None:
         return Matches([before.member] if before.member else [])
-    made = call.account.just_made(email)
+    made = call.account.just_made(call.who)
     listed: Matches[Member] = Matches([])
-    names = _findable_names(call, "find_member", email)
+    names = _findable_names(call, "find_member")
     for name in names:
         found = yield from run(call, provider.find_member(name))
         listed.items.extend([found] if found else [])
@@ -487,7 +484,7 @@ def _members(call: Call, email: str, *, again: bool = False) -> Steps[Matches[Me
         listed = yield from matching(
             call,
             provider.members,
-            email_key(email),
+            email_key(call.who),
             same=_same_login(call),
             first=True,
             proof=lambda one: one.state in MEMBERSHIPS,  # a removed member may have joined again
@@ -496,12 +493,12 @@ def _members(call: Call, email: str, *, again: bool = False) -> Steps[Matches[Me
     return Matches([member] if member else [], listed.hidden, shows_logins=listed.shows_logins)
 
 
-def _findable_names(call: Call, operation: str, email: str) -> list[str]:
+def _findable_names(call: Call, operation: str) -> list[str]:
     """Returns the names to pass to `find_invitation` or `find_member`: the address, and the login
     if the service can be searched for logins. Empty if the service cannot be searched."""
     if not call.provider.supports(operation):
         return []
-    names = [] if email.startswith("@") else [email]
+    names = [] if call.email is None else [call.email]
     if call.login is not None and call.provider.finds_logins:
         names.append(f"@{call.login}")
     return names
@@ -517,13 +514,12 @@ def _has_login(key: str, record: Invitation | Member) -> bool:
     return any(login_key(one) == key for one in (record.login, record.email) if one)
 
 
-def find_active_member(call: Call, email: str) -> Steps[Guest]:
+def find_active_member(call: Call) -> Steps[Guest]:
     """Returns the guest with the member record, without reading invitations. If there is no member
     record, reads all records.
     """
-    member = yield from find_member(call, email)
-    email_or_none = None if email.startswith("@") else email
-    guest = conclude(call.account, email_or_none, None, member)
+    member = yield from find_member(call)
+    guest = conclude(call.account, call.email, None, member)
     if guest.state is State.ACCEPTED:
         return guest
-    return (yield from look(call, email, members=False))
+    return (yield from look(call, members=False))

@@ -8,7 +8,7 @@ from guestlist.exchange.account import Call
 from guestlist.exchange.step import Acquire, Release, Steps
 
 
-def lock_guest(call: Call, email: str) -> Steps[None]:
+def lock_guest(call: Call) -> Steps[None]:
     """Locks a guest, so that other calls of the client that change the guest wait until this call
     ends or unlocks it.
 
@@ -16,7 +16,7 @@ def lock_guest(call: Call, email: str) -> Steps[None]:
         ServiceUnavailable: another call has the lock for longer than the budget allows to wait.
             Nothing was sent.
     """
-    free = yield Acquire(_guest(call, email), call.remaining)
+    free = yield Acquire(_guest(call), call.remaining)
     if not free:
         raise call.about(
             ServiceUnavailable(
@@ -26,10 +26,10 @@ def lock_guest(call: Call, email: str) -> Steps[None]:
         )
 
 
-def unlock_guest(call: Call, email: str) -> Steps[None]:
+def unlock_guest(call: Call) -> Steps[None]:
     """Unlocks a guest before the call ends, so that other calls can change the guest."""
-    yield Release(_guest(call, email))
+    yield Release(_guest(call))
 
 
-def _guest(call: Call, email: str) -> tuple[str, ...]:
-    return (call.account.name, email_key(email))
+def _guest(call: Call) -> tuple[str, ...]:
+    return (call.account.name, email_key(call.who))

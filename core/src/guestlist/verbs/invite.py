@@ -84,7 +84,8 @@ def invite(
     call = accounts.call(account, email.strip() if isinstance(email, str) else None)
     provider = call.provider
     try:
-        call.email, call.login = check_email(email), login
+        call.email = check_email(email)
+        call.login = login.removeprefix("@") if login else None
         accounts.check_domain(call.email)
         if if_exists not in ("return", "resend", "replace", "error"):
             raise InvalidArgument(
@@ -106,7 +107,7 @@ def invite(
         now, deferred = provider.split_roles(roles)
         new = NewInvitation(
             email=call.email,
-            login=login,
+            login=call.login,
             roles=now,
             send_email=send_email,
             options=chosen,
@@ -114,11 +115,11 @@ def invite(
         accounts.check(new)
     except GuestlistError as error:
         raise call.about(error) from error.__cause__
-    yield from lock_guest(call, call.email)
+    yield from lock_guest(call)
     action = if_exists if if_exists in ("resend", "replace") else "invite"
     known = found = yield from settle_earlier(call, action, retry_unknown=retry_unknown)
     if known is None and _looks_first(call, if_exists):
-        known = yield from _look_if_allowed(call, call.email, if_exists)
+        known = yield from _look_if_allowed(call, if_exists)
     if known is not None and call.prepared:
         known = _disregarding_prepared(known)
     if found is None or (if_exists == "return" and found.state in (*OPEN_STATES, State.ACCEPTED)):
@@ -148,7 +149,7 @@ def _looks_first(call: Call, if_exists: IfExists) -> bool:
     )
 
 
-def _look_if_allowed(call: Call, email: str, if_exists: IfExists) -> Steps[Guest]:
+def _look_if_allowed(call: Call, if_exists: IfExists) -> Steps[Guest]:
     """Reads the records about the person, if the credentials permit it.
 
     Otherwise returns a guest in the state UNKNOWN, if the service itself refuses duplicates.
@@ -157,12 +158,12 @@ def _look_if_allowed(call: Call, email: str, if_exists: IfExists) -> Steps[Guest
         Forbidden: the records cannot be read, and the service accepts duplicates.
     """
     try:
-        return (yield from look(call, email, identify=True))
+        return (yield from look(call, identify=True))
     except Forbidden:
         if if_exists == "replace" or not call.provider.refuses_duplicates:
             raise
         account = call.account.name
-        return Guest(account=account, email=email, state=State.UNKNOWN, basis=Basis.INFERRED)
+        return Guest(account=account, email=call.email, state=State.UNKNOWN, basis=Basis.INFERRED)
 
 
 def _disregarding_prepared(guest: Guest) -> Guest:
@@ -249,7 +250,7 @@ def _after_refusal(
 
     Only an expired invitation that blocks the address is revoked, once.
     """
-    guest = yield from look(call, new.who, again=True)
+    guest = yield from look(call, again=True)
     blocking = guest.invitation
     may_block = blocking is not None and blocking.state in (*MAY_BE_OPEN, State.EXPIRED)
     hides_member = (

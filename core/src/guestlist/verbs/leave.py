@@ -70,7 +70,7 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         Unsupported: the service cannot revoke invitations.
     """
     try:
-        call, email = yield from begin(accounts, who, account, support_check("revoke"))
+        call = yield from begin(accounts, who, account, support_check("revoke"))
     except NotFound:  # no record has the id
         chosen = accounts.pick(account)
         if chosen.provider.keeps_revoked:
@@ -80,32 +80,32 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
             guest=_nobody(chosen.name),
             warnings=(f"The service has no invitation {who}: it has ended, or never existed.",),
         )
-    yield from lock_guest(call, email)
-    guest = yield from look(call, email)
+    yield from lock_guest(call)
+    guest = yield from look(call)
     invitation = named = invitation_named(who, guest)
     if invitation is None:
         invitation = guest.invitation
     is_member = guest.state is State.ACCEPTED
     if is_member and not (invitation and invitation.state in OPEN_STATES):
-        raise call.about(_not_invited(email))
+        raise call.about(_not_invited(call))
     if invitation is None or guest.state in (State.REVOKED, State.DECLINED):
         check_complete(call, guest)
-        return _revoked(email, guest, invitation)
+        return _revoked(call, guest, invitation)
     wanted = [invitation] if named or not guest.invitations else list(guest.invitations)
     in_run = call.strategy.guest_before is not None
     # An invitation that was accepted after the plan was made must not be revoked.
     if is_member and in_run:
-        now = yield from look(call, email, again=True)
+        now = yield from look(call, again=True)
         wanted = [one for one in wanted if _is_among(one, now.invitations)]
         if not wanted:
-            return _revoked(email, now, invitation)
-    steps = _withdraw_all(call, email, wanted, others=named is None and not in_run)
+            return _revoked(call, now, invitation)
+    steps = _withdraw_all(call, wanted, others=named is None and not in_run)
     result = yield from call.strategy.record(
         call, Intent("revoke", guest), steps, lambda result: (result.outcome, None)
     )
     if result.guest.state is State.ACCEPTED and not is_member:
         accepted = Conflict(
-            f"{email} accepted while the invitation was being revoked", hint=ACCEPTED_HINT
+            f"{call.who} accepted while the invitation was being revoked", hint=ACCEPTED_HINT
         )
         if result.outcome is RevokeOutcome.REVOKED:
             accepted.happened = None  # some services mark the record as revoked nevertheless
@@ -113,8 +113,8 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         raise call.about(accepted)
     if is_member and not in_run and result.outcome is RevokeOutcome.ALREADY_REVOKED:
         # The person accepted between the lookups of the invitation and of the member.
-        raise call.about(_not_invited(email))
-    call.account.emit(EventName.OUTCOME, email=email, detail=result.outcome)
+        raise call.about(_not_invited(call))
+    call.account.emit(EventName.OUTCOME, email=call.who, detail=result.outcome)
     return result
 
 
@@ -136,15 +136,15 @@ def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         Unsupported: the service cannot remove members.
     """
     try:
-        call, email = yield from begin(accounts, who, account, support_check("remove"))
+        call = yield from begin(accounts, who, account, support_check("remove"))
     except NotFound:  # no record has the id
         return RemoveResult(
             outcome=RemoveOutcome.ALREADY_REMOVED,
             guest=_nobody(accounts.pick(account).name),
             warnings=(f"The service has no member {who}: the person has left, or never existed.",),
         )
-    yield from lock_guest(call, email)
-    guest = yield from find_active_member(call, email)
+    yield from lock_guest(call)
+    guest = yield from find_active_member(call)
     member = guest.member
     if member is None or guest.state is not State.ACCEPTED:
         check_no_member(call, guest)
@@ -156,17 +156,17 @@ def remove(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
                 )
             )
         return RemoveResult(outcome=RemoveOutcome.ALREADY_REMOVED, guest=guest)
-    steps = _take_out(call, email, member)
+    steps = _take_out(call, member)
     result = yield from call.strategy.record(
         call, Intent("remove", guest), steps, lambda result: (result.outcome, None)
     )
-    call.account.emit(EventName.OUTCOME, email=email, detail=result.outcome)
+    call.account.emit(EventName.OUTCOME, email=call.who, detail=result.outcome)
     return result
 
 
-def _not_invited(email: str) -> Conflict:
+def _not_invited(call: Call) -> Conflict:
     """Returns the error for a member whose invitation cannot be revoked any more."""
-    return Conflict(f"{email} is a member without an open invitation", hint=ACCEPTED_HINT)
+    return Conflict(f"{call.who} is a member without an open invitation", hint=ACCEPTED_HINT)
 
 
 def _nobody(account: str) -> Guest:
@@ -174,13 +174,13 @@ def _nobody(account: str) -> Guest:
     return Guest(account=account, state=State.GONE, basis=Basis.INFERRED)
 
 
-def _revoked(email: str, guest: Guest, invitation: Invitation | None) -> RevokeResult:
+def _revoked(call: Call, guest: Guest, invitation: Invitation | None) -> RevokeResult:
     """Returns the result if there was nothing to withdraw."""
-    warning = f"The service has no invitation of {email}."
+    warning = f"The service has no invitation of {call.who}."
     if guest.email is None:
         warning = (
-            f"No invitation shows the login {email}. One that shows only the address may be open:"
-            " use the address, or the id of the invitation."
+            f"No invitation shows the login {call.who}. One that shows only the address may be"
+            " open: use the address, or the id of the invitation."
         )
     return RevokeResult(
         outcome=RevokeOutcome.ALREADY_REVOKED,
@@ -195,7 +195,7 @@ MAX_LOOKS = 5
 
 
 def _withdraw_all(
-    call: Call, email: str, invitations: Sequence[Invitation], *, others: bool
+    call: Call, invitations: Sequence[Invitation], *, others: bool
 ) -> Steps[RevokeResult]:
     """Revokes invitations. An invitation that the service no longer has counts as ended.
 
@@ -214,12 +214,12 @@ def _withdraw_all(
     for _ in range(MAX_LOOKS):
         for one in left:
             try:
-                after, happened = yield from _settled(call, call.provider.revoke(one), email)
+                after, happened = yield from _settled(call, call.provider.revoke(one))
                 outcome, done = RevokeOutcome.REVOKED, done or happened
             except NotFound as error:
                 if not done and error.happened is not False:
                     done = None
-                after = yield from _look_for_absence(call, email, error)
+                after = yield from _look_for_absence(call, error)
                 if _is_among(one, after.invitations):
                     raise
             except GuestlistError as error:
@@ -233,7 +233,9 @@ def _withdraw_all(
         if not left or not others:
             break
     if left and others:
-        raise call.about(_still_open(f"{len(revoked)} invitations of {email} were revoked", left))
+        raise call.about(
+            _still_open(f"{len(revoked)} invitations of {call.who} were revoked", left)
+        )
     after = _without(after, revoked)
     withdrawn = after.invitation
     if withdrawn is None or not _is_among(withdrawn, revoked):
@@ -276,7 +278,7 @@ def _still_open(done: str, invitations: Iterable[Invitation]) -> Conflict:
     return error
 
 
-def _look_for_absence(call: Call, email: str, error: NotFound) -> Steps[Guest]:
+def _look_for_absence(call: Call, error: NotFound) -> Steps[Guest]:
     """Reads the records after the service did not find what was to be withdrawn.
 
     Raises:
@@ -284,45 +286,45 @@ def _look_for_absence(call: Call, email: str, error: NotFound) -> Steps[Guest]:
     """
     if error.happened is not False:
         raise error
-    return (yield from look(call, email, again=True))
+    return (yield from look(call, again=True))
 
 
-def _take_out(call: Call, email: str, member: Member) -> Steps[RemoveResult]:
+def _take_out(call: Call, member: Member) -> Steps[RemoveResult]:
     outcome = RemoveOutcome.REMOVED
     try:
-        after, _ = yield from _settled(call, call.provider.remove(member), email)
+        after, _ = yield from _settled(call, call.provider.remove(member))
     except NotFound as error:
-        after = yield from _look_for_absence(call, email, error)
+        after = yield from _look_for_absence(call, error)
         if after.state is State.ACCEPTED:
             raise
         outcome = RemoveOutcome.ALREADY_REMOVED
     before = call.strategy.guest_before
     if before is not None and before.invitations:
         try:
-            after = yield from look(call, email, again=True)
+            after = yield from look(call, again=True)
         except GuestlistError as error:
             error.happened = True  # the person is out
             raise
     if after.member is not None and after.member.state in MEMBERSHIPS:
         # The service has confirmed the removal, so the list of members is out of date.
-        still_open = after.invitations
-        after = conclude(call.account, email, after.invitation, None)
+        read = {"login": after.login, "invitations": after.invitations}
+        after = conclude(call.account, call.email, after.invitation, None)
         if after.state is State.ACCEPTED:
             after = after.model_copy(update={"state": State.GONE, "basis": Basis.INFERRED})
-        after = after.model_copy(update={"invitations": still_open})
+        after = after.model_copy(update=read)
     if not after.invitations:
         return RemoveResult(outcome=outcome, guest=after)
     if not call.provider.supports("revoke"):
-        raise call.about(_still_open(f"{email} was removed", after.invitations))
+        raise call.about(_still_open(f"{call.who} was removed", after.invitations))
     try:
-        withdrawn = yield from _withdraw_all(call, email, after.invitations, others=True)
+        withdrawn = yield from _withdraw_all(call, after.invitations, others=True)
     except GuestlistError as error:
         error.happened = True  # the person is out
         raise
     return RemoveResult(outcome=outcome, guest=withdrawn.guest)
 
 
-def _settled(call: Call, flow: Flow[None], email: str) -> Steps[tuple[Guest, bool | None]]:
+def _settled(call: Call, flow: Flow[None]) -> Steps[tuple[Guest, bool | None]]:
     """Runs a flow that is safe to repeat. Returns the guest as read afterwards, and whether the
     flow had an effect.
 
@@ -331,9 +333,9 @@ def _settled(call: Call, flow: Flow[None], email: str) -> Steps[tuple[Guest, boo
     """
     happened: bool | None = True
     try:
-        yield from withdraw(call, email, flow)
+        yield from withdraw(call, flow)
     except NotFound as error:
         if error.happened is False:
             raise
         happened = error.happened
-    return (yield from look_up_after_change(call, email, happened)), happened
+    return (yield from look_up_after_change(call, happened)), happened

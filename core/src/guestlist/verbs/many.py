@@ -87,7 +87,7 @@ def status_many(
         for key, name in wanted.items():
             email = None if names_login(name) else name
             call = accounts.call(chosen.name, email, login_of.get(key))
-            guests[key] = yield from look(call, name, identify=True)
+            guests[key] = yield from look(call, identify=True)
         return guests
 
     def begin() -> Call:

@@ -83,7 +83,7 @@ def onboard(
     guest = invited.guest
     if login and guest.login is None:
         guest = guest.model_copy(update={"login": login})
-    yield from unlock_guest(accounts.call(account), email)  # a wait takes days
+    yield from unlock_guest(accounts.call(account, email))  # a wait takes days
     if guest.state is not State.ACCEPTED:
         guest = yield from wait(accounts, guest, timeout=timeout, account=account)
     granted: tuple[RoleResult, ...] = ()

@@ -64,13 +64,13 @@ def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         Unsupported: the service can neither resend nor revoke an invitation.
         OutcomeUnknown: the email may have been sent again, and a lookup gave no proof.
     """
-    call, email = yield from begin(accounts, who, account, check_resendable)
-    yield from lock_guest(call, email)
+    call = yield from begin(accounts, who, account, check_resendable)
+    yield from lock_guest(call)
     found = yield from settle_earlier(call, "resend")
     if found is not None:
         intent, steps = Intent("resend", found), earlier_call_result(found, Outcome.RESENT)
         return (yield from call.strategy.record(call, intent, steps, ledger_outcome))
-    guest = yield from look(call, email)
+    guest = yield from look(call)
     named = invitation_named(who, guest)
     if named is not None:  # A member may have an open invitation, too.
         guest = conclude(call.account, named.email, named, None)
@@ -79,7 +79,7 @@ def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         raise call.about(_not_resendable(guest))
     steps = renew(call, guest, guest.invitation)
     result = yield from call.strategy.record(call, Intent("resend", guest), steps, ledger_outcome)
-    call.account.emit(EventName.OUTCOME, email=email, detail=result.outcome)
+    call.account.emit(EventName.OUTCOME, email=call.who, detail=result.outcome)
     return result
 
 
@@ -150,7 +150,7 @@ def _renewed(
             same = yield from run(call, call.provider.get_invitation(before.id))
             if was_renewed(before, same):
                 return same
-    now = yield from find_invitation(call, before.who)
+    now = yield from find_invitation(call)
     if now is None:
         raise call.about(errors.MalformedResponse(f"the invitation of {before.label} is gone"))
     as_it_is = happened and not shows and now.state in (*OPEN_STATES, State.EXPIRED)

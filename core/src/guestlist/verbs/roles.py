@@ -110,8 +110,8 @@ def access(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
         Unsupported: the service does not show the roles of members.
         Conflict: it is unknown whether the person is a member.
     """
-    call, email = yield from begin(accounts, who, account, support_check("access"))
-    guest = yield from find_active_member(call, email)
+    call = yield from begin(accounts, who, account, support_check("access"))
+    guest = yield from find_active_member(call)
     if guest.member is None or guest.state is not State.ACCEPTED:
         check_no_member(call, guest)
         return Access(
@@ -276,21 +276,21 @@ def _change(
     accounts: Accounts, who: Who, wanted: RoleRef, account: str | None, *, give: bool
 ) -> Steps[RoleResult]:
     operation = "assign_role" if give else "unassign_role"
-    call, email = yield from begin(accounts, who, account, support_check(operation))
+    call = yield from begin(accounts, who, account, support_check(operation))
     role = yield from (resolve_to_assign if give else resolve)(call, wanted)
     if not give and role.kind in call.provider.mandatory_kinds:
         raise call.about(mandatory_role_error(call.provider, role))
-    yield from lock_guest(call, email)
-    guest = yield from find_active_member(call, email)
+    yield from lock_guest(call)
+    guest = yield from find_active_member(call)
     earlier = yield from call.strategy.unresolved(call, role, give=give)
     if earlier is not None and guest.member is not None:
         yield from _settle_earlier(call, earlier, guest.member)
-        guest = yield from find_active_member(call, email)
+        guest = yield from find_active_member(call)
     changeable = guest.state in OPEN_STATES and call.provider.supports("change_invitation")
     several = set(call.provider.role_kinds) - set(call.provider.exclusive_kinds)
     if changeable and call.strategy.guest_before is not None and several:
         # An earlier change of the same run may have changed the invitation.
-        guest = yield from look(call, email, again=True)
+        guest = yield from look(call, again=True)
         changeable = guest.state in OPEN_STATES
     member, invitation = guest.member, guest.invitation
     if member is not None and guest.state is State.ACCEPTED:
@@ -440,7 +440,7 @@ def _grants(call: Call, member: Member, *, again: bool = False) -> Steps[Sequenc
     elif again and call.strategy.guest_before is not None:
         roles = None
     elif again:
-        guest = yield from find_active_member(call, call.email or f"@{call.login}")
+        guest = yield from find_active_member(call)
         roles = guest.member.roles if guest.member else None
     return None if roles is None else [Grant(role=role) for role in roles]
 

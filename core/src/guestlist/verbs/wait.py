@@ -48,7 +48,7 @@ def wait(
     wanted = _states(until)
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout != timeout:
         raise InvalidArgument(f"timeout cannot be {timeout!r}", hint="Pass a number of seconds.")
-    call, email = yield from begin(accounts, who, account)
+    call = yield from begin(accounts, who, account)
     clock = call.account.clock
     began = clock.monotonic()
     ends = began + timeout
@@ -56,7 +56,7 @@ def wait(
     while True:
         left = ends - clock.monotonic()
         try:
-            guest = yield from look(_a_look(accounts, call, left), email)
+            guest = yield from look(_a_look(accounts, call, left))
         except ServiceTrouble as error:
             trouble = error  # Not raised yet: the next lookup may succeed.
         else:
@@ -68,10 +68,10 @@ def wait(
         jittered = pause * call.account.random.uniform(0.75, 1.25)
         left = ends - clock.monotonic()
         if left <= 0:
-            raise call.about(_timeout(guest, email, wanted, timeout)) from trouble
+            raise call.about(_timeout(guest, call.who, wanted, timeout)) from trouble
         jittered = min(jittered, left)
         seen = guest.state if guest is not None else None
-        call.account.emit(EventName.WAIT, email=email, seconds=jittered, detail=seen)
+        call.account.emit(EventName.WAIT, email=call.who, seconds=jittered, detail=seen)
         yield from sleep(call, jittered)
         waited = clock.monotonic() - began
         pause = min(pause * 1.5, max(MAX_PAUSE_SECONDS, min(waited / 60, MAX_LATE_PAUSE_SECONDS)))
@@ -104,12 +104,10 @@ def _in_vain(guest: Guest, wanted: Iterable[State]) -> Conflict:
     )
 
 
-def _timeout(
-    guest: Guest | None, email: str, wanted: Iterable[State], timeout: float
-) -> WaitTimeout:
+def _timeout(guest: Guest | None, who: str, wanted: Iterable[State], timeout: float) -> WaitTimeout:
     seen = f"still {state_word(guest.state)}" if guest else "no look succeeded"
     return WaitTimeout(
-        f"{email} did not become {_words(wanted)} in {timeout:g} s: {seen}",
+        f"{who} did not become {_words(wanted)} in {timeout:g} s: {seen}",
         guest=guest,
         hint="Wait longer, or ask again later with `status`.",
     )

@@ -9,7 +9,7 @@ from guestlist.exchange.step import Steps
 from guestlist.provider import Flow
 
 
-def withdraw(call: Call, email: str, flow: Flow[None]) -> Steps[None]:
+def withdraw(call: Call, flow: Flow[None]) -> Steps[None]:
     """Runs a flow that revokes an invitation or removes a member.
 
     The client first forgets what it has recently created for the guest. It remembers it again if
@@ -17,7 +17,7 @@ def withdraw(call: Call, email: str, flow: Flow[None]) -> Steps[None]:
     service's lists do not show it yet.
     """
     recent, sent = call.account.recent_writes, call.sent
-    made = recent.forget(email)
+    made = recent.forget(call.who)
     try:
         yield from run(call, flow)
     except GuestlistError as error:

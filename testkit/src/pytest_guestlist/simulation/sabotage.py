@@ -318,7 +318,7 @@ def expired_by_our_clock() -> Patches:
 def no_lock_per_guest() -> Patches:
     """Calls about one address run at the same time."""
 
-    def lock_guest(_call: Call, _email: str) -> Steps[None]:
+    def lock_guest(_call: Call) -> Steps[None]:
         return
         yield
 
@@ -422,10 +422,10 @@ def revoked_is_not_reported() -> Patches:
 def revoke_not_sent() -> Patches:
     """Revoking sends nothing and reports success."""
 
-    def settled(call: Call, flow: Any, email: str) -> Steps[Any]:
+    def settled(call: Call, flow: Any) -> Steps[Any]:
         next(flow)
         flow.close()
-        return (yield from find.look(call, email))
+        return (yield from find.look(call))
 
     return [_instead(leave, "_settled", settled)]
 
