@@ -301,6 +301,11 @@ class Account:
             fresh=request.effect is Effect.CREATE,
         )
 
+    def renew_credentials(self, outgoing: Outgoing, request: Request) -> None:
+        """Updates the credentials in a request, which may have changed during a wait."""
+        if not request.public and request.origin == "base_url":
+            outgoing.headers = {**outgoing.headers, **self._credentials()}
+
     def _credentials(self) -> Mapping[str, str]:
         self.read_secrets()
         credentials = dict(self._secret_files.provider.authorize())

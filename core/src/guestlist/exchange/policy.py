@@ -413,8 +413,8 @@ def _prepare(call: Call, request: Request) -> Steps[Outgoing]:
     waited = call.waited
     limiters = account.rate_limiter.parts(request)
     turns = yield from _wait_for_limits(call, request, limiters)
-    if call.waited > waited:  # The credentials may have changed.
-        outgoing = account.outgoing(request, call.budget)
+    if call.waited > waited:
+        account.renew_credentials(outgoing, request)
     yield from _intend(call, request)
     written = account.clock.monotonic()
     missed = [turn.limiter for turn in turns if turn.limiter.missed(written - turn.moment)]
