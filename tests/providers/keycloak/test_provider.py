@@ -202,6 +202,13 @@ def test_the_url_of_a_page_of_the_server_is_refused(path: str, advice: str) -> N
     assert refused.value.hint.startswith("base_url: The server's URL")
 
 
+def test_a_url_with_a_wrong_path_is_named(place: Place) -> None:
+    url = f"{place.running.base_url}/auth"
+    with place.client(base_url=url) as guests, pytest.raises(Unauthorized, match="404") as refused:
+        guests.check()
+    assert "Check base_url" in refused.value.hint
+
+
 def test_no_id_is_looked_for_in_a_wrong_organization(place: Place) -> None:
     """A wrong setting must not look like a person who has left."""
     with place.client(organization_id="nope") as guests:

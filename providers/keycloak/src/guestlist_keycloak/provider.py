@@ -186,7 +186,11 @@ class Keycloak(Provider):
             "client_secret": SecretStr(self.client_secret),
         }
         path = ("realms", self.realm, "protocol", "openid-connect", "token")
-        return Token.of((yield Request.post(*path, form=form, public=True)))
+        try:
+            return Token.of((yield Request.post(*path, form=form, public=True)))
+        except NotFound as error:  # no such path: another server, or one with a path before /realms
+            error.hint = _ADDRESS
+            raise
 
     @operation
     def organization(self) -> Flow[str]:
