@@ -15,8 +15,9 @@ from guestlist.address import check_email, email_key
 from guestlist.errors import ConfigError, InvalidArgument, Unauthorized
 from guestlist.models import State
 from guestlist.roster import pull as module
+from guestlist.roster.current_people import CurrentPerson
 from guestlist.roster.file import Roster, read_roster
-from guestlist.roster.pull import MAX_PEOPLE_IN_FILE, CurrentPerson, pull
+from guestlist.roster.pull import MAX_PEOPLE_IN_FILE, Pulled
 
 FILE = Path("guestlist.toml")
 HEAD = """\
@@ -31,6 +32,12 @@ provider = "aitronos"               # the last
 """
 SECOND = 'second " one'
 IN, OPEN = State.ACCEPTED, State.PENDING
+Present = tuple[Any, ...]
+"""The values of a `CurrentPerson`."""
+
+
+def pull(path: Path, present: Iterable[Present], **options: Any) -> Pulled:
+    return module.pull(path, (CurrentPerson(*one) for one in present), **options)
 
 
 @pytest.fixture(autouse=True)
@@ -157,7 +164,7 @@ def test_line_ends_and_rights_stay() -> None:
 
 @pytest.mark.parametrize("many", [False, True])
 def test_nothing_is_changed_when_it_breaks_off(many: bool, folder: Path) -> None:
-    def people() -> Iterable[CurrentPerson]:
+    def people() -> Iterable[Present]:
         yield from many_people(2 * MAX_PEOPLE_IN_FILE if many else 2)
         raise Unauthorized("the key is dead")
 
@@ -180,7 +187,7 @@ def test_an_account_that_the_roster_lacks(folder: Path) -> None:
 # ---------------------------------------------------------------------------- many
 
 
-def many_people(count: int) -> Iterable[CurrentPerson]:
+def many_people(count: int) -> Iterable[Present]:
     for number in range(count):
         roles = (f"r; {number % 3}", "ü") if number % 2 else () if number % 3 else None
         yield "cloud" if number % 5 else SECOND, f"person.{number}@example.com", roles, IN
@@ -347,7 +354,7 @@ accounts.cloud = true
 @pytest.mark.parametrize("table", [False, True])
 def test_people_keep_their_other_addresses_and_logins(table: bool) -> None:
     FILE.write_text(NAMED)
-    there: list[CurrentPerson] = [
+    there: list[Present] = [
         ("cloud", "", ("x",), IN, "Ada-L"),
         (SECOND, "ADA@home.example", ("y",), IN),
         ("cloud", "bob@b.co", ("x",), IN),
@@ -376,7 +383,7 @@ def test_people_keep_their_other_addresses_and_logins(table: bool) -> None:
     ],
 )
 def test_names_that_are_lost_are_reported(
-    there: list[CurrentPerson], table: bool, lost: list[str]
+    there: list[Present], table: bool, lost: list[str]
 ) -> None:
     """A row of a CSV file has only the login in the account of the row."""
     FILE.write_text(NAMED)
@@ -400,7 +407,7 @@ def test_a_person_without_an_address_keeps_the_days(table: bool) -> None:
 
 
 def test_a_table_with_logins_of_people_with_addresses_is_kept() -> None:
-    people: list[CurrentPerson] = [("cloud", "ada@b.co", None, IN), ("cloud", "", None, IN, "bob")]
+    people: list[Present] = [("cloud", "ada@b.co", None, IN), ("cloud", "", None, IN, "bob")]
     pull(FILE, people, table=True)
     assert pull(FILE, people, replace=True, table=True).lost == ()
     csv = Path("people.csv")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
+from guestlist.address import email_key, login_key
 from guestlist.client import Guestlist
 from guestlist.errors import MalformedResponse, UnknownRole
 from guestlist.exchange.account import Account
@@ -13,8 +14,31 @@ from guestlist.roster.desired import AccessResolver
 from guestlist.roster.reading import Progress, Reading, invitation_from, person_state, read_accounts
 from guestlist.roster.store import Fact, Kind, PlanStore
 
-if TYPE_CHECKING:
-    from guestlist.roster.pull import CurrentPerson
+
+class CurrentPerson(NamedTuple):
+    """A member or an invited person of one account.
+
+    Attributes:
+        email: the address; empty if it is not known.
+        roles: the labels of the roles; None if the service does not show them.
+        login: the login of a person without an address.
+    """
+
+    account: str
+    email: str
+    roles: tuple[str, ...] | None
+    state: State = State.ACCEPTED
+    login: str = ""
+
+    @property
+    def key(self) -> str:
+        """The text that identifies the person. The same login in two accounts may be two people."""
+        return key_of(self.account, self.email, self.login)
+
+
+def key_of(account: str, email: str, login: str) -> str:
+    """Returns what identifies a person. The same login in two accounts may be two people."""
+    return email_key(email) if email else f"{login_key(login)} {account}"
 
 
 class CurrentPeople:
@@ -76,11 +100,9 @@ class CurrentPeople:
                 roles = None if member.roles is None else account.member_roles(member.roles)
                 yield account.person(member, roles, guest.state)
             elif invitation is not None:
-                offered = account.invitation_roles(invitation.roles)
-                if invitation.email:
-                    yield guest.account, invitation.email, offered, guest.state
-                else:
-                    yield guest.account, "", offered, guest.state, invitation.login or ""
+                email, offered = invitation.email, account.invitation_roles(invitation.roles)
+                login = "" if email else invitation.login or ""
+                yield CurrentPerson(guest.account, email or "", offered, guest.state, login)
             elif member is not None:
                 yield account.person(member, None, guest.state)
 
@@ -108,8 +130,8 @@ class _Account:
         members, they are named by their logins."""
         name = self.account.name
         if member.address or self.account.provider.members_show_emails or not member.login:
-            return name, member.label, roles, state
-        return name, "", roles, state, member.login
+            return CurrentPerson(name, member.label, roles, state)
+        return CurrentPerson(name, "", roles, state, member.login)
 
     def member_roles(self, held: Iterable[Role]) -> tuple[str, ...] | None:
         """Returns the names of a member's grantable roles. Plans never revoke other roles.

@@ -26,11 +26,12 @@ from typing import IO, Any, NamedTuple
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from guestlist.address import email_key, login_key, read_email
+from guestlist.address import email_key, read_email
 from guestlist.config import open_config
 from guestlist.errors import ConfigError, InvalidArgument
 from guestlist.models import OPEN_STATES, State
 from guestlist.roster import cells
+from guestlist.roster.current_people import CurrentPerson, key_of
 from guestlist.roster.index import merge_all
 from guestlist.roster.problems import MAX_PROBLEMS
 from guestlist.roster.wanted import DesiredMembership
@@ -54,12 +55,6 @@ MAX_LINE_LENGTH = 88
 
 _Held = tuple[tuple[str, tuple[str, ...] | None], ...]
 """The accounts of a person, each with the labels of the roles (None if they are unknown)."""
-CurrentPerson = (
-    tuple[str, str, tuple[str, ...] | None, State]
-    | tuple[str, str, tuple[str, ...] | None, State, str]
-)
-"""A member or invited person: account, address, labels of the roles (None if the service does not
-show them) and state. A person without an address has an empty one, and their login at the end."""
 
 
 @dataclass
@@ -105,7 +100,7 @@ def pull(
     remainder = _Remainder.read(path, replace)
     pulled = Pulled((path,))
     present = remainder.note_present(present)
-    rows = _nameable_rows(present, remainder.accounts, pulled)
+    rows = _nameable_people(present, remainder.accounts, pulled)
     found: dict[str, _Person] = {}
     for row in rows:
         person = found.setdefault(row.key, _Person(row.email, {}, row.login))
@@ -120,22 +115,6 @@ def pull(
         remainder.back_up(path, pulled)
     pulled.memberships = sum(len(person.memberships) for person in found.values())
     return pulled
-
-
-class _Row(NamedTuple):
-    account: str
-    email: str
-    roles: tuple[str, ...] | None
-    login: str = ""
-
-    @property
-    def key(self) -> str:
-        return _key_of(self.account, self.email, self.login)
-
-
-def _key_of(account: str, email: str, login: str) -> str:
-    """Returns what identifies a person. The same login in two accounts may be two people."""
-    return email_key(email) if email else f"{login_key(login)} {account}"
 
 
 class _Person(NamedTuple):
@@ -218,7 +197,7 @@ class _Remainder:
             for mine, names in self.names.items()
             for key in (
                 *names.also,
-                *(_key_of(account, "", login) for account, login in names.logins.items()),
+                *(key_of(account, "", login) for account, login in names.logins.items()),
             )
             if key not in self.names
         }
@@ -226,16 +205,12 @@ class _Remainder:
         if not kept:
             yield from present
             return
-        for account, email, roles, state, *logins in present:
-            key = _key_of(account, email, logins[0] if logins else "")
-            if (address := main.get(key)) is not None:
-                email, logins, key = address, [], email_key(address)
-            if state in CURRENT_STATES and key in kept:
-                self.present.setdefault(key, set()).add(account)
-            if logins:
-                yield account, email, roles, state, logins[0]
-            else:
-                yield account, email, roles, state
+        for one in present:
+            if (address := main.get(one.key)) is not None:
+                one = one._replace(email=address, login="")
+            if one.state in CURRENT_STATES and one.key in kept:
+                self.present.setdefault(one.key, set()).add(one.account)
+            yield one
 
     def names_of(self, key: str) -> tuple[str, ...]:
         """Returns the lines with the other addresses and the logins of a person."""
@@ -338,7 +313,7 @@ def _keys_of(person: Mapping[str, Any]) -> list[str]:
     if addresses := _addresses(person):
         return list(map(email_key, addresses))
     logins = person.get("logins", {}).items()
-    return [_key_of(account, "", str(login)) for account, login in logins]
+    return [key_of(account, "", str(login)) for account, login in logins]
 
 
 def _accesses(person: Mapping[str, Any]) -> list[Any]:
@@ -350,39 +325,37 @@ def _needs_replace_error(what: str) -> ConfigError:
     return ConfigError(what, hint="To replace them, pass replace=True.")
 
 
-def _nameable_rows(
+def _nameable_people(
     present: Iterable[CurrentPerson], accounts: tuple[str, ...], pulled: Pulled
-) -> Iterator[_Row]:
+) -> Iterator[CurrentPerson]:
     """Yields the people that a roster can express. Notes the others in `pulled.left_out`."""
-    for account, email, roles, state, *logins in present:
-        if account not in accounts:
-            raise unknown_name_error("account", account, accounts)
-        if state not in CURRENT_STATES:
+    for one in present:
+        if one.account not in accounts:
+            raise unknown_name_error("account", one.account, accounts)
+        if one.state not in CURRENT_STATES:
             continue
-        login = logins[0] if logins else ""
-        wrong = _problem_with(email, roles, state, login)
+        wrong = _problem_with(one)
         if not wrong:
-            yield _Row(account, read_email(email)[0] if email else "", roles, login)
+            yield one._replace(email=read_email(one.email)[0] if one.email else "")
             continue
         pulled.left_out_count += 1
         if pulled.left_out_count <= MAX_PROBLEMS:
-            pulled.left_out += (f"{account}: {wrong}",)
+            pulled.left_out += (f"{one.account}: {wrong}",)
 
 
-def _problem_with(
-    email: str, roles: tuple[str, ...] | None, state: State, login: str
-) -> str | None:
-    if state == State.UNKNOWN:
-        return f"{email or login!r} has a state that guestlist does not know"
+def _problem_with(one: CurrentPerson) -> str | None:
+    """Returns why a roster cannot express a person; None if it can."""
+    if one.state == State.UNKNOWN:
+        return f"{one.email or one.login!r} has a state that guestlist does not know"
     try:
-        if not login:
-            read_email(email)
-        "".join((login, *(roles or ()))).encode()
+        if not one.login:
+            read_email(one.email)
+        "".join((one.login, *(one.roles or ()))).encode()
     except InvalidArgument as error:
         return error.message
     except UnicodeEncodeError:
-        return f"{email!r} has a role whose name is not valid Unicode"
-    return None if all(roles or ()) else f"{email!r} has a role without a name"
+        return f"{one.email!r} has a role whose name is not valid Unicode"
+    return None if all(one.roles or ()) else f"{one.email!r} has a role without a name"
 
 
 # ---------------------------------------------------------------------------- as TOML
@@ -437,14 +410,14 @@ def _text(value: str) -> str:
 # ---------------------------------------------------------------------------- as CSV
 
 
-def _rows(found: Mapping[str, _Person]) -> Iterator[_Row]:
+def _rows(found: Mapping[str, _Person]) -> Iterator[CurrentPerson]:
     for person in found.values():
         for account, membership in person.memberships.items():
-            yield _Row(account, person.email, membership.roles, person.login)
+            yield CurrentPerson(account, person.email, membership.roles, login=person.login)
 
 
 def _write_csv(
-    path: Path, remainder: _Remainder, rows: Iterable[_Row], pulled: Pulled, replace: bool
+    path: Path, remainder: _Remainder, rows: Iterable[CurrentPerson], pulled: Pulled, replace: bool
 ) -> None:
     table = path.parent / PEOPLE_CSV
     if table.exists() and not replace:
@@ -460,9 +433,9 @@ def _write_csv(
         with _replacing(table) as below, _text_writer(below) as text:
             writer = csv.writer(text)
             writer.writerow((*CSV_COLUMNS, *others, *dates))
-            for account, email, roles, login in rows:
+            for account, email, roles, _state, login in rows:
                 held = "" if roles is None else escape_formula(cells.join(roles)) or cells.NOTHING
-                key = _key_of(account, email, login) if dates or others else ""
+                key = key_of(account, email, login) if dates or others else ""
                 days = remainder.days.get(key, {}) if dates else {}
                 written = (str(days.get(name, "")) for name in dates)
                 names = remainder.names.get(key) if others else None

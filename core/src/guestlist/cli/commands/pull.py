@@ -14,10 +14,10 @@ from guestlist.cli.text import comma_list, quantity
 from guestlist.client import Guestlist
 from guestlist.config import open_config
 from guestlist.errors import missing_package_error
-from guestlist.roster.current_people import CurrentPeople
+from guestlist.roster.current_people import CurrentPeople, CurrentPerson
 
 try:
-    from guestlist.roster.pull import CurrentPerson, Pulled, pull
+    from guestlist.roster.pull import Pulled, pull
 except ModuleNotFoundError as error:
     raise missing_package_error("pull", error, "cli") from None
 
