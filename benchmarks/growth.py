@@ -19,8 +19,8 @@ from benchmarks.table import write_table
 from guestlist import Guestlist
 from guestlist.changes import Action, Change
 from guestlist.ledger import Ledger
-from guestlist.roster import make_plan
 from guestlist.roster.file import read_roster
+from guestlist.roster.plan import make_plan
 from guestlist.runs.runner import Runner
 from guestlist.runs.stop import Stop, StopClock
 

@@ -18,7 +18,8 @@ from guestlist import Guestlist
 from guestlist.changes import Action
 from guestlist.models import Invitation, Member, Role, State
 from guestlist.provider import Flow, Page, Provider, operation, setting
-from guestlist.roster import Wanted, make_plan
+from guestlist.roster.plan import make_plan
+from guestlist.roster.wanted import Wanted
 
 PAGE_SIZE = 500
 ROLES = tuple(Role(id=name, name=name) for name in ("admin", "editor", "reader"))

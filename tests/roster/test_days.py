@@ -13,8 +13,9 @@ from tests.roster.services import service
 from guestlist import ConfigError, Guestlist
 from guestlist.changes import Action
 from guestlist.models import Member
-from guestlist.roster import Wanted, make_plan
 from guestlist.roster.file import Roster, read_roster
+from guestlist.roster.plan import make_plan
+from guestlist.roster.wanted import Wanted
 
 ADA = "ada@example.com"
 PERSON = f'[[people]]\nemail = "{ADA}"\naccounts.chat = true\n'

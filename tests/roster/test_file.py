@@ -12,9 +12,10 @@ from guestlist import config
 from guestlist.config import open_config, read_config
 from guestlist.errors import ConfigError
 from guestlist.plugins import installed
-from guestlist.roster import Limits, Wanted
 from guestlist.roster.document import RosterDocument
 from guestlist.roster.file import read_roster
+from guestlist.roster.limits import Limits
+from guestlist.roster.wanted import Wanted
 
 WHOLE = """
 [groups.engineering]

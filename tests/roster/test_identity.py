@@ -15,9 +15,10 @@ from guestlist.address import person_key
 from guestlist.changes import Action, Change
 from guestlist.models import Invitation, Member, MemberState, State
 from guestlist.provider import setting
-from guestlist.roster import Plan, Wanted, make_plan
 from guestlist.roster.diff import Note
 from guestlist.roster.limits import Limits
+from guestlist.roster.plan import Plan, make_plan
+from guestlist.roster.wanted import Wanted
 
 ADA, BEA = "ada@example.com", "bea@example.com"
 NOW = datetime(2026, 11, 30, tzinfo=UTC)

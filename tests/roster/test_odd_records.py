@@ -11,8 +11,11 @@ from guestlist import Guestlist, email_key
 from guestlist.changes import Action, Change
 from guestlist.models import Invitation, Member, State
 from guestlist.provider import Flow, Page, RecordProblem, operation
-from guestlist.roster import Wanted, iter_outdated_changes, make_plan, read_plan
 from guestlist.roster.current_people import CurrentPeople
+from guestlist.roster.plan import make_plan
+from guestlist.roster.planfile import read_plan
+from guestlist.roster.staleness import iter_outdated_changes
+from guestlist.roster.wanted import Wanted
 
 ADA, BEA, CAM, DAN = (f"{name}@example.com" for name in ("ada", "bea", "cam", "dan"))
 ALL = [Wanted("club", email_key(one), one, None) for one in (ADA, BEA, CAM, DAN)]

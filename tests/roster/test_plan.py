@@ -14,7 +14,9 @@ import pytest
 from guestlist import ConfigError, Guestlist, UnknownAccount, email_key
 from guestlist.changes import Action, Change, RoleRef, label
 from guestlist.models import State
-from guestlist.roster import Limits, Plan, Wanted, make_plan
+from guestlist.roster.limits import Limits
+from guestlist.roster.plan import Plan, make_plan
+from guestlist.roster.wanted import Wanted
 from guestlist.sandbox import Sandbox
 from pytest_guestlist.clock import VirtualClock
 

@@ -28,9 +28,10 @@ from guestlist.models import (
     State,
 )
 from guestlist.provider import Flow, Options, operation
-from guestlist.roster import Note, Wanted, make_plan
 from guestlist.roster.desired import AccessResolver, DesiredAccess
-from guestlist.roster.diff import AccountRules, DesiredState, differences, replacement_grants
+from guestlist.roster.diff import AccountRules, DesiredState, Note, differences, replacement_grants
+from guestlist.roster.plan import make_plan
+from guestlist.roster.wanted import Wanted
 
 ADA = "ada@example.com"
 WHEN = datetime(2027, 1, 31, tzinfo=UTC)

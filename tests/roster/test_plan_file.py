@@ -16,7 +16,10 @@ from guestlist import ConfigError, Guestlist, Unauthorized, email_key
 from guestlist.changes import Change
 from guestlist.models import Role
 from guestlist.provider import Flow, Page, operation
-from guestlist.roster import PlanFile, Wanted, iter_outdated_changes, make_plan, read_plan
+from guestlist.roster.plan import make_plan
+from guestlist.roster.planfile import PlanFile, read_plan
+from guestlist.roster.staleness import iter_outdated_changes
+from guestlist.roster.wanted import Wanted
 from pytest_guestlist.clock import VirtualClock
 
 ADA, BEA = "ada@example.com", "bea@example.com"

@@ -15,9 +15,10 @@ from guestlist import Guestlist, GuestlistError, NotFound
 from guestlist.exchange.account import Account
 from guestlist.models import Guest, Invitation, Member, State
 from guestlist.provider import Flow, Page, operation
-from guestlist.roster import Wanted, make_plan
+from guestlist.roster.plan import make_plan
 from guestlist.roster.reading import person_state, read_accounts
 from guestlist.roster.store import Fact, Kind, PlanStore
+from guestlist.roster.wanted import Wanted
 from guestlist.sandbox import Sandbox
 from pytest_guestlist.clock import VirtualClock
 

@@ -13,8 +13,12 @@ from guestlist import AsyncGuestlist, Guestlist
 from guestlist.changes import Action
 from guestlist.event import Event
 from guestlist.models import State
-from guestlist.roster import Note, Wanted, iter_outdated_changes, make_plan, read_plan
 from guestlist.roster.current_people import CurrentPeople
+from guestlist.roster.diff import Note
+from guestlist.roster.plan import make_plan
+from guestlist.roster.planfile import read_plan
+from guestlist.roster.staleness import iter_outdated_changes
+from guestlist.roster.wanted import Wanted
 from guestlist.sandbox import Sandbox
 from pytest_guestlist.clock import VirtualClock
 

@@ -143,7 +143,11 @@ _HOMES = {
         LimitUsage Member MemberState NewInvitation OffboardOutcome OffboardResult OnboardOutcome
         OnboardResult Outcome OwnAccess RemoveOutcome RemoveResult RevokeOutcome RevokeResult Role
         RoleOutcome RoleResult State""",
-    "roster": "Note Over Plan PlanFile Roster Summary",
+    "roster.diff": "Note",
+    "roster.file": "Roster",
+    "roster.plan": "Plan",
+    "roster.planfile": "PlanFile",
+    "roster.summary": "Over Summary",
     "runs": """ApplyResult AuditResult Finding FindingKind FollowResult People Person SettleResult
         Unchecked apply apply_async audit audit_async follow follow_async plan plan_async settle
         settle_async who who_async""",

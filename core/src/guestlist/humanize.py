@@ -1,4 +1,4 @@
-"""Dates and durations as people write them: `21 Nov 2026, 02:34:05 UTC`, `in 3 days`."""
+"""Numbers, dates and durations as people write them: `2 calls`, `21 Nov 2026, 02:34:05 UTC`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from datetime import datetime, timedelta
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 
 
+def quantity(number: int, noun: str) -> str:
+    """Returns a number with its noun: `1 call`, `2 calls`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def duration(length: timedelta) -> str:
     """Returns a duration in the largest unit that fits, rounded down: `3 days`, `1 hour`."""
     seconds = int(abs(length).total_seconds())
     for name, size in _UNITS:
         count = seconds // size
         if count:
-            return f"{count} {name}" if count == 1 else f"{count} {name}s"
+            return quantity(count, name)
     return "less than a minute"
 
 

@@ -28,8 +28,8 @@ from guestlist.cli.screen import Screen
 from guestlist.errors import Forbidden, GuestlistError, ServiceUnavailable, Unauthorized
 from guestlist.ledger import Ledger, deferred_grants, orders, runs
 from guestlist.ledger.origin import NOBODY
-from guestlist.roster import read_plan
 from guestlist.roster.file import read_roster
+from guestlist.roster.planfile import read_plan
 from guestlist.runs.unresolved_requests import UnresolvedRequests
 from guestlist.sandbox import Sandbox, SandboxControl
 

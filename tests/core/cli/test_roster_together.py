@@ -15,7 +15,7 @@ from guestlist.ledger import orders, runs
 from guestlist.ledger.order import OrderOutcome
 from guestlist.ledger.schema import OrderState
 from guestlist.ledger.store import Store
-from guestlist.roster import read_plan
+from guestlist.roster.planfile import read_plan
 from guestlist.runs.workers import shared
 from guestlist.sandbox import Sandbox
 

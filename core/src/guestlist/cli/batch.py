@@ -12,8 +12,9 @@ from pydantic import BaseModel
 
 from guestlist.cli.exit_codes import Interrupted
 from guestlist.cli.session import Session
-from guestlist.cli.text import comma_list, quantity
+from guestlist.cli.text import comma_list
 from guestlist.errors import GuestlistError
+from guestlist.humanize import quantity
 
 MAX_CONCURRENT_CALLS = 8
 """The highest number of calls in flight at the same time."""

@@ -10,8 +10,10 @@ from itertools import chain, islice
 
 from guestlist.changes import IMPOSSIBLE, Action, Change, label
 from guestlist.cli.screen import Column, Screen, Text, cell_len
-from guestlist.cli.text import comma_list, printable, quantity, spaced, with_flags
-from guestlist.roster import Note, Plan
+from guestlist.cli.text import comma_list, printable, spaced, with_flags
+from guestlist.humanize import quantity
+from guestlist.roster.diff import Note
+from guestlist.roster.plan import Plan
 
 SIGNS = {
     Action.INVITE: ("+", "green"),

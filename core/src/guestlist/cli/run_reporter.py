@@ -19,9 +19,10 @@ from guestlist.cli.changes import (
 from guestlist.cli.document import PlanRow, RunRow
 from guestlist.cli.printing import print_message
 from guestlist.cli.run_display import ProgressBars, show_orders, show_tallies
-from guestlist.cli.text import comma_list, quantity, with_flags
+from guestlist.cli.text import comma_list, with_flags
+from guestlist.humanize import quantity
 from guestlist.ledger import orders
-from guestlist.roster import Plan
+from guestlist.roster.plan import Plan
 from guestlist.runs.progress import (
     AwaitingAcceptance,
     CheckingAcceptance,

@@ -43,11 +43,6 @@ def comma_list(items: list[str], last: str = "and") -> str:
     return f"{', '.join(items[:-1])} {last} {items[-1]}"
 
 
-def quantity(number: int, noun: str) -> str:
-    """Returns a number with its noun: `1 call`, `2 calls`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def yes_or_no(value: bool | None, yes: str = "yes", no: str = "no", unknown: str = "?") -> str:
     """Returns one of three texts: for True, for False, or for None, which means unknown."""
     return unknown if value is None else yes if value else no

@@ -10,7 +10,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
@@ -148,7 +148,7 @@ def _entries(connection: Connection, ids: Iterable[int]) -> dict[int, list[LogEn
         .where(entries.c.order.in_(list(ids)))
         .order_by(entries.c.id)
     ):
-        found[id].append(LogEntry(at=_moment(at), what=what, detail=detail))
+        found[id].append(LogEntry(at=at, what=what, detail=detail))
     return found
 
 
@@ -160,10 +160,10 @@ def _line(row: Any, found: list[LogEntry]) -> LogLine:
     facts = json.loads(row.facts)
     state = STATES[OrderState(row.state)]
     reason = facts.get("reason", "")
-    happened = [LogEntry(at=_moment(row.asked), what="asked", detail=reason or None), *found]
+    happened = [LogEntry(at=row.asked, what="asked", detail=reason or None), *found]
     # A new plan drops many orders with one statement, which writes no entry for each.
     if state is LineState.DROPPED and row.outcome is None:
-        happened.append(LogEntry(at=_moment(row.settled), what="dropped"))
+        happened.append(LogEntry(at=row.settled, what="dropped"))
     return LogLine(
         id=row.id,
         run=row.run,
@@ -181,16 +181,12 @@ def _line(row: Any, found: list[LogEntry]) -> LogLine:
         options=facts.get("options", {}),
         reason=reason,
         state=state,
-        asked_at=_moment(row.asked),
-        sent_at=None if row.intended is None else _moment(row.intended),
-        settled_at=None if row.settled is None else _moment(row.settled),
+        asked_at=row.asked,
+        sent_at=row.intended,
+        settled_at=row.settled,
         attempts=row.attempts,
         outcome=row.outcome,
         email_sent=row.email_sent,
         detail=row.detail,
         entries=tuple(happened),
     )
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

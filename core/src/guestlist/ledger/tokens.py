@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from secrets import choice, token_hex
@@ -165,17 +165,11 @@ def _hash(secret: str) -> str:
 
 
 def _token(row: Any) -> ApiToken:
+    times = {f"{name}_at": row[name] for name in ("created", "expires", "used", "revoked")}
     return ApiToken(
         id=row["id"],
         name=row["name"],
         right=Right(row["right"]),
-        created_at=_moment(row["created"]),
         created_by=row["created_by"],
-        expires_at=_moment(row["expires"]),
-        used_at=None if row["used"] is None else _moment(row["used"]),
-        revoked_at=None if row["revoked"] is None else _moment(row["revoked"]),
+        **times,
     )
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from guestlist.changes import SENDS_EMAIL, Action, Change
+from guestlist.humanize import quantity
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class EmailLimiter:
             self._count = self._emails_sent(change.key) if self._emails_sent else 0
         if self._count >= self._limit:
             reason = (
-                f"had {_counted(self._count, 'email')} in {_period_text(self._period)},"
+                f"had {quantity(self._count, 'email')} in {_period_text(self._period)},"
                 f" and the limit is {self._limit}"
             )
             return change.model_copy(update={"action": Action.CANNOT, "reason": reason})
@@ -66,9 +67,5 @@ def _period_text(period: timedelta) -> str:
     minutes = round(period / timedelta(minutes=1))
     for unit, size in (("day", 24 * 60), ("hour", 60)):
         if minutes % size == 0:
-            return _counted(minutes // size, unit)
-    return _counted(minutes, "minute")
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" + "s" * (count != 1)
+            return quantity(minutes // size, unit)
+    return quantity(minutes, "minute")

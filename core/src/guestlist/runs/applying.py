@@ -14,8 +14,9 @@ from guestlist.exchange.clock import Stopped
 from guestlist.ledger import orders, runs
 from guestlist.ledger.emails import unresolved
 from guestlist.ledger.lock import exclusive
-from guestlist.roster import Plan, PlanFile, iter_outdated_changes, read_plan
-from guestlist.roster.staleness import iter_overdue_changes
+from guestlist.roster.plan import Plan
+from guestlist.roster.planfile import PlanFile, read_plan
+from guestlist.roster.staleness import iter_outdated_changes, iter_overdue_changes
 from guestlist.roster.summary import fingerprint
 from guestlist.runs.context import EVERYBODY, Context, RunInterrupted, Selection, open_context
 from guestlist.runs.execution import carry_out, reconcile

@@ -27,8 +27,9 @@ from guestlist.runs.settling import SettleResult, settle
 if TYPE_CHECKING:
     from guestlist.client import AsyncGuestlist
     from guestlist.ledger.ledger import Ledger
-    from guestlist.roster import Plan, PlanFile
     from guestlist.roster.file import Roster
+    from guestlist.roster.plan import Plan
+    from guestlist.roster.planfile import PlanFile
 
 
 async def plan_async(

@@ -19,7 +19,8 @@ from guestlist.errors import (
 )
 from guestlist.ledger.deferred_grants import all_deferred
 from guestlist.ledger.emails import EmailsPerPerson, last_invited, prepared, unresolved
-from guestlist.roster import Plan, PlanFile, make_plan
+from guestlist.roster.plan import Plan, make_plan
+from guestlist.roster.planfile import PlanFile
 from guestlist.runs.context import Context, Selection, open_context
 from guestlist.runs.progress import Progress, ReadingAccount, ReadingRoster
 

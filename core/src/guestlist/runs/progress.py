@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from guestlist.errors import GuestlistError
-    from guestlist.roster import Plan, PlanFile
+    from guestlist.roster.plan import Plan
+    from guestlist.roster.planfile import PlanFile
     from guestlist.runs.tally import Tally
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from guestlist.cli.document import StepRow
 from guestlist.cli.formatting import RecordFormatter, RoleLabels, basis_text, grant_path
 from guestlist.cli.session import Session
-from guestlist.cli.text import comma_list, quantity, spaced, yes_or_no
+from guestlist.cli.text import comma_list, spaced, yes_or_no
 from guestlist.client import Guestlist
 from guestlist.errors import GuestlistError
 from guestlist.exchange.clock import SystemClock
-from guestlist.humanize import duration
+from guestlist.humanize import duration, quantity
 from guestlist.models import (
     Access,
     Guest,

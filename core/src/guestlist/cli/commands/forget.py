@@ -9,10 +9,10 @@ from guestlist.cli.document import ForgottenRow
 from guestlist.cli.exit_codes import Interrupted
 from guestlist.cli.parser import UsageError, resolve_timestamp
 from guestlist.cli.session import Session
-from guestlist.cli.text import comma_list, quantity
+from guestlist.cli.text import comma_list
 from guestlist.config import config_path
 from guestlist.errors import LedgerError
-from guestlist.humanize import absolute_time
+from guestlist.humanize import absolute_time, quantity
 from guestlist.ledger.log import LineState
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from guestlist.cli.parser import UsageError, resolve_timestamp
 from guestlist.cli.printing import print_message
 from guestlist.cli.session import Session
-from guestlist.cli.text import quantity
+from guestlist.humanize import quantity
 from guestlist.ledger.log import LineState, LogLine, write_csv, write_jsonl
 
 if TYPE_CHECKING:

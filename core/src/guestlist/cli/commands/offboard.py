@@ -8,9 +8,9 @@ from guestlist.cli.confirmation import confirm
 from guestlist.cli.exit_codes import Interrupted
 from guestlist.cli.printing import print_message
 from guestlist.cli.session import Session
-from guestlist.cli.text import quantity
 from guestlist.config import config_path
 from guestlist.errors import Conflict, GuestlistError
+from guestlist.humanize import quantity
 from guestlist.models import AccountOffboarding, Identity, OffboardOutcome, OffboardResult
 from guestlist.roster.file import Roster, read_roster
 

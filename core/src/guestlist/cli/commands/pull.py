@@ -10,10 +10,11 @@ from guestlist.cli.printing import print_message
 from guestlist.cli.run_reporter import reading_callback
 from guestlist.cli.screen import Screen
 from guestlist.cli.session import Session, no_account_error
-from guestlist.cli.text import comma_list, quantity
+from guestlist.cli.text import comma_list
 from guestlist.client import Guestlist
 from guestlist.config import open_config
 from guestlist.errors import missing_package_error
+from guestlist.humanize import quantity
 from guestlist.roster.current_people import CurrentPeople, CurrentPerson
 
 try:

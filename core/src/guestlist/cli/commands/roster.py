@@ -14,7 +14,7 @@ from guestlist.cli.parser import UsageError
 from guestlist.cli.printing import print_message
 from guestlist.cli.run_reporter import RunReporter
 from guestlist.cli.session import Session
-from guestlist.cli.text import quantity
+from guestlist.humanize import quantity
 from guestlist.runs import SettleResult
 from guestlist.runs.progress import Reconciling
 from guestlist.runs.stop import Stop

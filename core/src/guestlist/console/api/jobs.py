@@ -26,7 +26,7 @@ from guestlist.console.api.models import (
 from guestlist.console.api.problems import ApiRefusal, log_bug, problem_of, unexpected_problem
 from guestlist.errors import ConfigError, GuestlistError
 from guestlist.exchange.clock import Stopped
-from guestlist.roster import PlanFile, read_plan
+from guestlist.roster.planfile import PlanFile, read_plan
 from guestlist.runs import apply, plan
 from guestlist.runs.progress import RunEnded, RunEvent, RunProblem, RunProgress, RunStarted
 from guestlist.runs.stop import Stop
