@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Connection, exists, func, insert, select, text
 
 from guestlist.changes import ORDER, Action
 from guestlist.ledger.emails import LEAVES_OPEN
-from guestlist.ledger.schema import LockId, OrderState, entries, orders
+from guestlist.ledger.schema import LockId, OrderState, entries, moment, orders
 from guestlist.ledger.store import Store
 from guestlist.models import Guest, State
 
@@ -117,7 +117,7 @@ def answers(store: Store, after: int, limit: int) -> list[Answer]:
     )
     with store.reading() as connection:
         return [
-            Answer(id, account, email, State(what), datetime.fromtimestamp(at, UTC))
+            Answer(id, account, email, State(what), moment(at))
             for id, account, email, what, at in connection.execute(query)
         ]
 

@@ -19,7 +19,7 @@ from guestlist.address import email_key
 from guestlist.changes import Action, label
 from guestlist.ledger.log import LineState, LogEntry, LogLine
 from guestlist.ledger.order import ORIGIN
-from guestlist.ledger.schema import OrderState, entries, orders, runs
+from guestlist.ledger.schema import OrderState, entries, moment, moment_or_none, orders, runs
 from guestlist.ledger.store import Store
 from guestlist.models import Role
 
@@ -148,7 +148,7 @@ def _entries(connection: Connection, ids: Iterable[int]) -> dict[int, list[LogEn
         .where(entries.c.order.in_(list(ids)))
         .order_by(entries.c.id)
     ):
-        found[id].append(LogEntry(at=at, what=what, detail=detail))
+        found[id].append(LogEntry(at=moment(at), what=what, detail=detail))
     return found
 
 
@@ -160,10 +160,10 @@ def _line(row: Any, found: list[LogEntry]) -> LogLine:
     facts = json.loads(row.facts)
     state = STATES[OrderState(row.state)]
     reason = facts.get("reason", "")
-    happened = [LogEntry(at=row.asked, what="asked", detail=reason or None), *found]
+    happened = [LogEntry(at=moment(row.asked), what="asked", detail=reason or None), *found]
     # A new plan drops many orders with one statement, which writes no entry for each.
     if state is LineState.DROPPED and row.outcome is None:
-        happened.append(LogEntry(at=row.settled, what="dropped"))
+        happened.append(LogEntry(at=moment(row.settled), what="dropped"))
     return LogLine(
         id=row.id,
         run=row.run,
@@ -181,9 +181,9 @@ def _line(row: Any, found: list[LogEntry]) -> LogLine:
         options=facts.get("options", {}),
         reason=reason,
         state=state,
-        asked_at=row.asked,
-        sent_at=row.intended,
-        settled_at=row.settled,
+        asked_at=moment(row.asked),
+        sent_at=moment_or_none(row.intended),
+        settled_at=moment_or_none(row.settled),
         attempts=row.attempts,
         outcome=row.outcome,
         email_sent=row.email_sent,

@@ -6,6 +6,7 @@ an older ledger up to date.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import IntEnum, unique
 from typing import Any
 
@@ -62,6 +63,16 @@ class StoredText(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         return None if value is None else value.replace("\0", "")
+
+
+def moment(seconds: float) -> datetime:
+    """Returns a stored time in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def moment_or_none(seconds: float | None) -> datetime | None:
+    """Returns a stored time in UTC; None for NULL."""
+    return None if seconds is None else moment(seconds)
 
 
 class OrderState(IntEnum):

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from guestlist.errors import NotFound
-from guestlist.ledger.schema import tokens
+from guestlist.ledger.schema import moment, moment_or_none, tokens
 from guestlist.ledger.store import Store
 from guestlist.models import Model
 
@@ -165,11 +165,13 @@ def _hash(secret: str) -> str:
 
 
 def _token(row: Any) -> ApiToken:
-    times = {f"{name}_at": row[name] for name in ("created", "expires", "used", "revoked")}
     return ApiToken(
         id=row["id"],
         name=row["name"],
         right=Right(row["right"]),
+        created_at=moment(row["created"]),
         created_by=row["created_by"],
-        **times,
+        expires_at=moment(row["expires"]),
+        used_at=moment_or_none(row["used"]),
+        revoked_at=moment_or_none(row["revoked"]),
     )
