@@ -41,7 +41,7 @@ from guestlist.runs.account_worker import AccountWorker
 from guestlist.runs.settling import due_changes
 from guestlist.runs.tally import Tally
 from guestlist.runs.unresolved_requests import MAX_ATTEMPTS
-from guestlist.runs.work import ChunkSource, RunSource
+from guestlist.runs.work import orders_of_chunk, orders_of_run
 
 
 @pytest.fixture
@@ -203,8 +203,8 @@ def test_what_a_service_says_yes_to_and_does_not_do_is_given_up(
         account_worker = AccountWorker(
             process.guests, process.store, process.stop, tally, reconciles=not chunks
         )
-        work = ChunkSource(process.store, "plain", [1]) if chunks else None
-        account_worker.run(work or RunSource(process.store, run, "plain"))
+        work = orders_of_chunk(process.store, "plain", [1]) if chunks else None
+        account_worker.run(work or orders_of_run(process.store, run, "plain"))
     assert tally.halted is None
     assert tally.unknown == 1
     assert [one.message for one in tally.problems] == [
@@ -273,7 +273,7 @@ def test_a_worker_reports_a_pause_that_it_waits_for(
         worker = AccountWorker(
             process.guests, process.store, process.stop, Tally("plain", left=1), reconciles=False
         )
-        worker.run(ChunkSource(process.store, "plain", [run]))
+        worker.run(orders_of_chunk(process.store, "plain", [run]))
     assert states(machine) == {"DONE": 1}
     pauses = [event for event in machine.events if event.name == "pause"]
     assert 59 <= len(pauses) <= 61

@@ -42,7 +42,7 @@ from guestlist.ledger.schema import OrderState
 from guestlist.runs.account_worker import AccountWorker
 from guestlist.runs.tally import Tally
 from guestlist.runs.unresolved_requests import UnresolvedRequests
-from guestlist.runs.work import ChunkSource
+from guestlist.runs.work import orders_of_chunk
 from pytest_guestlist.clock import VirtualClock
 
 ADA = "ada@example.com"
@@ -375,7 +375,7 @@ def test_what_never_happens_is_given_up_also_where_somebody_else_looks(machine: 
             account_worker = AccountWorker(
                 process.guests, process.store, process.stop, tally, **how
             )
-            account_worker.run(ChunkSource(process.store, "plain", [1]))
+            account_worker.run(orders_of_chunk(process.store, "plain", [1]))
             machine.clock.sleep(GRACE)
             doubts = UnresolvedRequests(process.guests.account("plain"), "plain", tally)
             doubts.recover(process.store, orders.unanswered_orders(process.store), alone=False)
@@ -405,7 +405,7 @@ def test_a_chunk_is_worked_on_until_nothing_of_it_is_left(machine: Machine) -> N
         account_worker = AccountWorker(
             process.guests, process.store, process.stop, Tally("plain", left=5)
         )
-        account_worker.run(ChunkSource(process.store, "plain", range(1, 6)))
+        account_worker.run(orders_of_chunk(process.store, "plain", range(1, 6)))
     done = [row["id"] for row in machine.rows("id", "state = 10")]
     assert done == [1, 2, 3, 4, 5]
     assert set(machine.service.emails.values()) == {1}

@@ -10,7 +10,6 @@ import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Protocol
 
 from guestlist.changes import Action, label
 from guestlist.client import Guestlist
@@ -36,6 +35,7 @@ from guestlist.runs.resume import record_completed_orders
 from guestlist.runs.stop import Stop
 from guestlist.runs.tally import Tally
 from guestlist.runs.unresolved_requests import INTERRUPTED, MAX_ATTEMPTS, UnresolvedRequests
+from guestlist.runs.work import Orders
 
 MAX_THREADS = 32
 """Requests of one account in flight at a time. More threads make each request slower."""
@@ -48,14 +48,6 @@ each request may have sent an email."""
 MAX_SILENCE_SECONDS = 300.0
 """Seconds without any answer after which the remaining orders are left to a later run."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
-
-
-class OrderSource(Protocol):
-    """Supplies the orders of an account worker."""
-
-    def next(self) -> list[Order]:
-        """Returns some unsent orders of one action. An empty list ends a pass. The next pass begins
-        with the orders that were put back meanwhile."""
 
 
 class AccountWorker:
@@ -126,7 +118,7 @@ class AccountWorker:
                 self._got_answer()
                 return
 
-    def run(self, work: OrderSource) -> None:
+    def run(self, work: Orders) -> None:
         """Works until no order is left or the run is stopped. Remaining orders stay in the ledger.
 
         Raises:
@@ -143,10 +135,10 @@ class AccountWorker:
 
     # ------------------------------------------------------------------ feeding
 
-    def _feed(self, pool: ThreadPoolExecutor, work: OrderSource) -> None:
+    def _feed(self, pool: ThreadPoolExecutor, work: Orders) -> None:
         came = False  # whether this pass has returned an order
         while not self._ended:
-            orders = work.next()
+            orders = next(work)
             for order in orders:
                 self._wait_for_pause()
                 self._look_when_due()

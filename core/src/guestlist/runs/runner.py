@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 from guestlist.changes import Change
 from guestlist.client import Guestlist
@@ -17,10 +17,10 @@ from guestlist.ledger import orders, runs
 from guestlist.ledger.order import SKEW, Order
 from guestlist.ledger.origin import Origin
 from guestlist.ledger.store import Store
-from guestlist.runs.account_worker import AccountWorker, OrderSource
+from guestlist.runs.account_worker import AccountWorker
 from guestlist.runs.stop import Stop
 from guestlist.runs.tally import Tally
-from guestlist.runs.work import RunSource
+from guestlist.runs.work import Orders, no_orders, orders_of_run
 from guestlist.runs.workers import shared
 from guestlist.runs.workers.presence import Presence
 
@@ -89,9 +89,7 @@ class Runner:
         self._store.at_close(presence.close)
         return presence
 
-    def reconcile(
-        self, accounts: Collection[str] = (), progress: Progress | None = None
-    ) -> RunSummary:
+    def reconcile(self, accounts: Collection[str] = ()) -> RunSummary:
         """Looks up the outcomes of all unanswered requests. Sends only reading requests.
 
         Args:
@@ -103,8 +101,8 @@ class Runner:
             if not accounts or order.change.account in accounts
         ]
         left = Counter(order.change.account for order in requests)
-        work: dict[str, OrderSource] = {account: EmptySource() for account in self._known(left)}
-        summary = self._work(work, requests, progress, left)
+        work = {account: no_orders() for account in self._known(left)}
+        summary = self._work(work, requests, None, left)
         hint = "Configure it again. `guestlist forget` with force=True deletes a person with them."
         self._add_unconfigured(summary, left, hint)
         return summary
@@ -194,9 +192,7 @@ class Runner:
         """
         left = orders.unsettled_counts(self._store, run)
         requests = orders.unanswered_orders(self._store, run=run)
-        work: dict[str, OrderSource] = {
-            account: RunSource(self._store, run, account) for account in self._known(left)
-        }
+        work = {account: orders_of_run(self._store, run, account) for account in self._known(left)}
         resumed = None if run in self._begun else run
         summary = self._work(work, requests, progress, left, resumed)
         self._begun.add(run)
@@ -216,7 +212,7 @@ class Runner:
 
     def _work(
         self,
-        work: Mapping[str, OrderSource],
+        work: Mapping[str, Orders],
         requests: list[Order],
         progress: Progress | None,
         left: Mapping[str, int],
@@ -233,20 +229,10 @@ class Runner:
                 self._guests, self._store, self._stop, tally, longest_pause=pause
             )
             ended = threading.Event()
-            thread = threading.Thread(
-                target=_run_account,
-                args=(
-                    account_worker,
-                    source,
-                    mine,
-                    self._stop,
-                    tally,
-                    self._store.is_sqlite,
-                    ended,
-                    resumed,
-                ),
-                name=f"guestlist-{account}",
+            run_account = partial(
+                self._run_account, account_worker, source, mine, tally, ended, resumed
             )
+            thread = threading.Thread(target=run_account, name=f"guestlist-{account}")
             ends[thread] = ended
         try:
             for thread in ends:
@@ -269,6 +255,26 @@ class Runner:
         summary.interrupted = summary.interrupted or bool(self._stop)
         return summary
 
+    def _run_account(
+        self,
+        account_worker: AccountWorker,
+        work: Orders,
+        requests: list[Order],
+        tally: Tally,
+        ended: threading.Event,
+        resumed: int | None,
+    ) -> None:
+        try:
+            account_worker.recover(requests, alone=self._store.is_sqlite)
+            if resumed is not None:
+                account_worker.resume(resumed)
+            account_worker.run(work)
+        except Exception as error:
+            tally.halted = error
+            self._stop(error)  # a ledger that fails, or a bug, stops the whole run
+        finally:
+            ended.set()
+
 
 def _wait_for(ends: Mapping[threading.Thread, threading.Event]) -> None:
     """Waits until all threads have ended, also if Ctrl-C is pressed again. As long as a request is
@@ -289,37 +295,8 @@ def _wait_for(ends: Mapping[threading.Thread, threading.Event]) -> None:
             thread.join()
 
 
-def _run_account(
-    account_worker: AccountWorker,
-    work: OrderSource,
-    requests: list[Order],
-    stop: Stop,
-    tally: Tally,
-    is_alone: bool,
-    ended: threading.Event,
-    resumed: int | None,
-) -> None:
-    try:
-        account_worker.recover(requests, alone=is_alone)
-        if resumed is not None:
-            account_worker.resume(resumed)
-        account_worker.run(work)
-    except Exception as error:
-        tally.halted = error
-        stop(error)  # a ledger that fails, or a bug, stops the whole run
-    finally:
-        ended.set()
-
-
 def unconfigured_error(account: str, hint: str) -> UnknownAccount:
     """Returns the error for orders of an account that is not configured."""
     return UnknownAccount(
         "the ledger has orders for an account that is not configured", hint=hint, account=account
     )
-
-
-class EmptySource:
-    """Supplies no orders: for an account worker that only looks up unanswered requests."""
-
-    def next(self) -> list[Order]:
-        return []

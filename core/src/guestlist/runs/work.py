@@ -1,51 +1,41 @@
-"""Sources of orders for an account worker: a whole run, or a chunk of it."""
+"""The orders that an account worker carries out: those of a whole run, or of a chunk.
+
+Each function yields some unsent orders of one action at a time. An empty list ends a pass. The next
+pass begins with the orders that were put back meanwhile.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from guestlist.ledger.order import Order
 from guestlist.ledger.orders import next_of_action, next_rank, unsent_by_ids
 from guestlist.ledger.store import Store
 
-AT_A_TIME = 500
-"""Orders that are read from the ledger together."""
+Orders = Iterator[list[Order]]
+ORDERS_PER_READ = 500
 
 
-class RunSource:
-    """All orders of a run on one account, action by action. Each action is a pass."""
-
-    def __init__(self, store: Store, run: int, account: str) -> None:
-        self._store = store
-        self._run = run
-        self._account = account
-        self._place: int | None = None
-        self._after = 0
-
-    def next(self) -> list[Order]:
-        if self._place is None:
-            self._place, self._after = next_rank(self._store, self._run, self._account), 0
-        if self._place is None:
-            return []
-        orders = next_of_action(
-            self._store, self._run, self._account, self._place, self._after, AT_A_TIME
-        )
-        if orders:
-            self._after = orders[-1].id
-        else:
-            self._place = None
-        return orders
+def orders_of_run(store: Store, run: int, account: str) -> Orders:
+    """Yields the orders of a run on one account, action by action. Each action is a pass."""
+    while True:
+        place, after = next_rank(store, run, account), 0
+        while place is not None and (
+            some := next_of_action(store, run, account, place, after, ORDERS_PER_READ)
+        ):
+            yield some
+            after = some[-1].id
+        yield []
 
 
-class ChunkSource:
-    """A chunk: some orders of one account, by number."""
+def orders_of_chunk(store: Store, account: str, ids: Sequence[int]) -> Orders:
+    """Yields the orders of one account that have these numbers."""
+    while True:
+        yield unsent_by_ids(store, account, ids)
+        yield []
 
-    def __init__(self, store: Store, account: str, ids: Sequence[int]) -> None:
-        self._store = store
-        self._account = account
-        self._ids = ids
-        self._given = False
 
-    def next(self) -> list[Order]:
-        self._given = not self._given
-        return unsent_by_ids(self._store, self._account, self._ids) if self._given else []
+def no_orders() -> Orders:
+    """Yields no orders: for an account worker that only looks up unanswered requests."""
+    while True:
+        yield []

@@ -53,7 +53,7 @@ from guestlist.runs.runner import CONFIGURE, Progress, RunSummary, unconfigured_
 from guestlist.runs.stop import Stop, StopClock
 from guestlist.runs.tally import Tally
 from guestlist.runs.unresolved_requests import LONGEST_LOOK_SECONDS
-from guestlist.runs.work import ChunkSource
+from guestlist.runs.work import orders_of_chunk
 from guestlist.runs.workers import shared
 from guestlist.runs.workers.presence import Presence
 from guestlist.runs.workers.supervisor import Supervisor, enqueue_next_chunks
@@ -354,7 +354,7 @@ class _Worker:
         account_worker = AccountWorker(
             self._guests, self._store, self._stop, tally, threads=threads, reconciles=False
         )
-        account_worker.run(ChunkSource(self._store, account, ids))
+        account_worker.run(orders_of_chunk(self._store, account, ids))
         if isinstance(tally.halted, Unauthorized | ConfigError):
             now = self._guests.clock.now().timestamp()
             shared.stop_account(self._store, run, account, now, tally.halted)
