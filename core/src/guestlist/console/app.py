@@ -21,7 +21,7 @@ from starlette.types import ExceptionHandler, Receive, Scope, Send
 from guestlist.client import Guestlist
 from guestlist.console.api import ApiMount, HttpApi
 from guestlist.console.gate import (
-    LOOPBACK_NAMES,
+    CONSOLE_NAMES,
     Fields,
     Gate,
     Identify,
@@ -89,7 +89,7 @@ def create_app(
             hint="Pass a Guestlist; the console calls it in threads.",
         )
     if hosts is None and identify is None:
-        hosts = LOOPBACK_NAMES
+        hosts = CONSOLE_NAMES
     sessions = Sessions(actor or _user())
     site = Site(
         client,

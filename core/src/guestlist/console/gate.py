@@ -31,8 +31,10 @@ from guestlist.console.api import (
 )
 from guestlist.console.sessions import LoginSession, Sessions, form_token, is_form_token
 from guestlist.exchange.clock import Stopped
+from guestlist.web import LOOPBACK_NAMES, PAGE_HEADERS
 
-LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1", "guestlist.localhost"})
+CONSOLE_NAMES = LOOPBACK_NAMES | {"guestlist.localhost"}
+"""The host names of a console on this machine."""
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """Maximum size of a form in bytes: enough for a pasted column of about 150,000 addresses."""
 MAX_SIGN_IN_BYTES = 4 * 1024
@@ -55,13 +57,7 @@ KEPT_FIELDS = ("people", "account", "role", "review")
 the options, whose names begin with `option `."""
 
 HEADERS = {
-    "content-security-policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self';"
-        " img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    # With `no-referrer`, browsers send `Origin: null` with the console's own forms.
-    "referrer-policy": "same-origin",
-    "cache-control": "no-store",
+    **{name.lower(): value for name, value in PAGE_HEADERS.items()},
     "x-content-type-options": "nosniff",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from guestlist.console.gate import redirect, visitor
-from guestlist.console.site import Site, page_numbers
+from guestlist.console.site import Site
 from guestlist.console.words import FINDINGS, FailureText, failure_text
 from guestlist.console.work import ReadingWork
 from guestlist.runs.auditing import PENDING_DAYS, audit
@@ -25,6 +25,7 @@ from guestlist.runs.findings import FindingKind, Unchecked
 from guestlist.runs.progress import RunEvent
 from guestlist.runs.stop import Stop
 from guestlist.spreadsheets import escape_formula
+from guestlist.web import page_numbers
 
 ROWS = 100
 COLUMNS = ("finding", "person", "account", "detail", "since")

@@ -16,7 +16,7 @@ from guestlist.address import read_email
 from guestlist.changes import role_key
 from guestlist.console.gate import Visit, redirect, visitor
 from guestlist.console.people import PAGE_ROWS, OpenInvitation
-from guestlist.console.site import Site, page_numbers
+from guestlist.console.site import Site
 from guestlist.console.words import (
     TABS,
     FailureText,
@@ -30,6 +30,7 @@ from guestlist.errors import GuestlistError
 from guestlist.models import MAY_BE_OPEN, Guest, NewInvitation, Role, State
 from guestlist.provider import Provider
 from guestlist.verbs.arguments import check_possible, parse_options
+from guestlist.web import page_numbers
 
 SEPARATORS = re.compile(r"[\s,;<>()\"']+")
 HEADER = re.compile(r"\b(e-?mail|address|mail|name)\b", re.IGNORECASE)

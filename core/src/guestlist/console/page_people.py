@@ -10,11 +10,12 @@ from starlette.responses import Response
 
 from guestlist.console.gate import redirect, visitor
 from guestlist.console.people import PAGE_ROWS, Filter, PeopleIndex, PersonRow
-from guestlist.console.site import Site, page_numbers
+from guestlist.console.site import Site
 from guestlist.console.words import FILTERS, LOOKS, FailureText, expiry_text, failure_text
 from guestlist.errors import GuestlistError
 from guestlist.models import LimitUsage
 from guestlist.provider import Provider
+from guestlist.web import page_numbers
 
 MANY_ACCOUNTS = 8
 """With more accounts than this, the table shows no roles, and only the accounts that have a person

@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from guestlist.changes import Action, Change, label, role_key
 from guestlist.console.gate import Visit, redirect, visitor
-from guestlist.console.site import Site, page_numbers
+from guestlist.console.site import Site
 from guestlist.console.words import ACTIONS, FailureText, count, failure_text
 from guestlist.console.work import CarryOut, ReadingWork, RunWork
 from guestlist.ledger import orders, runs
@@ -30,6 +30,7 @@ from guestlist.runs.planning import plan
 from guestlist.runs.progress import RunEvent
 from guestlist.runs.settling import SettleResult, settle
 from guestlist.runs.stop import Stop
+from guestlist.web import page_numbers
 
 ROWS = 200
 

@@ -11,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from guestlist.console.gate import redirect, visitor
-from guestlist.console.site import Site, page_numbers
+from guestlist.console.site import Site
 from guestlist.console.work import BackgroundWork, ReadingWork, Review, ReviewWork, Step, StepState
+from guestlist.web import page_numbers
 
 ROWS = 200
 """Rows of a review or a result on one page."""

@@ -3,8 +3,6 @@ templates."""
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -23,6 +21,7 @@ from guestlist.console.people import PeopleIndex
 from guestlist.console.sessions import Sessions
 from guestlist.console.words import LAST_DAY
 from guestlist.console.work import BackgroundWork, RecentItems, ResendGuard, Review
+from guestlist.web import page_templates
 
 if TYPE_CHECKING:
     from guestlist.ledger.ledger import Ledger
@@ -147,55 +146,12 @@ class Site:
 @cache
 def _templates() -> jinja2.Environment:
     """Returns the templates, which all consoles of a process share."""
-    templates = jinja2.Environment(
-        loader=jinja2.PackageLoader("guestlist.console"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=visible,
+    return page_templates(
+        "guestlist.console",
+        look=words.LOOKS.__getitem__,
+        people=lambda number: words.count(number, "person", "people"),
+        count=words.count,
+        names=words.names,
+        request=words.request_sentence,
+        outcome=words.line_outcome,
     )
-    filters: dict[str, Callable[..., Any]] = {
-        "absolute": humanize.absolute_time,
-        "relative": _relative,
-        "look": words.LOOKS.__getitem__,
-        "people": lambda number: words.count(number, "person", "people"),
-        "count": words.count,
-        "names": words.names,
-        "request": words.request_sentence,
-        "outcome": words.line_outcome,
-    }
-    templates.filters.update(filters)
-    return templates
-
-
-@jinja2.pass_context
-def _relative(context: jinja2.runtime.Context, moment: datetime) -> str:
-    """Returns a time relative to that of the page."""
-    return humanize.relative_time(moment, context["now"])
-
-
-def visible(value: Any) -> Any:
-    """Returns a text without control characters and without those that change the direction of
-    writing: they could make a name look like another one."""
-    if not isinstance(value, str) or value.isprintable():
-        return value
-    shown = "".join(
-        one if one in "\n\t" or unicodedata.category(one) not in ("Cc", "Cf", "Cs") else "\ufffd"
-        for one in value
-    )
-    return type(value)(shown)
-
-
-def page_numbers(request: Request, items: int, size: int) -> tuple[int, int]:
-    """Returns the number of the page that the query asks for, and that of the last page. Both count
-    from 1.
-
-    Args:
-        items: the number of items in the list.
-        size: the number of items on a page.
-    """
-    last = max(1, -(-items // size))
-    text = request.query_params.get("page", "")
-    asked = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 1
-    return min(max(1, asked), last), last

@@ -13,8 +13,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from guestlist.sandbox.world import World
 
-LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
-
 
 class Dated:
     """Adds a `Date` header with the sandbox's time to answers that have none."""

@@ -19,7 +19,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container
+from collections.abc import Container
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.resources import files
@@ -27,7 +27,6 @@ from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import urlencode
 
-import jinja2
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -41,7 +40,6 @@ from starlette.responses import (
 )
 from starlette.routing import Mount, Route
 
-from guestlist import humanize
 from guestlist.sandbox.api import (
     ACTIONS,
     ControlApi,
@@ -51,9 +49,10 @@ from guestlist.sandbox.api import (
     hidden,
     masked_text,
 )
-from guestlist.sandbox.asgi import LOOPBACK_NAMES, Guard
+from guestlist.sandbox.asgi import Guard
 from guestlist.sandbox.service import Email, SandboxRefusal
 from guestlist.sandbox.world import Hosted, World
+from guestlist.web import LOOPBACK_NAMES, PAGE_HEADERS, page_numbers, page_templates
 
 PAGE_SIZE = 50
 """Emails on one page of the list."""
@@ -80,15 +79,6 @@ TONES = {
 """Style of each state. Other states have a neutral style."""
 
 FILES = {"look.css": "text/css", "mailbox.css": "text/css", "mailbox.js": "text/javascript"}
-
-PAGE_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self';"
-        " img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
 
 
 @dataclass(frozen=True)
@@ -135,23 +125,13 @@ class MailboxPages:
     def __init__(self, world: World) -> None:
         self._world = world
         self._flashes: dict[str, Flash] = {}
-        self._templates = jinja2.Environment(
-            loader=jinja2.PackageLoader("guestlist.sandbox"),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
+        self._templates = page_templates(
+            "guestlist.sandbox",
+            tone=lambda state: TONES.get(state.casefold(), "plain"),
+            words=lambda state: state.replace("_", " ").casefold(),
+            hidden=hidden,
+            masked_text=masked_text,
         )
-        filters: dict[str, Callable[..., str]] = {
-            "absolute": humanize.absolute_time,
-            "relative": lambda moment: humanize.relative_time(moment, self._world.clock.now()),
-            "tone": lambda state: TONES.get(state.casefold(), "plain"),
-            "words": lambda state: state.replace("_", " ").casefold(),
-            "hidden": hidden,
-            "masked_text": masked_text,
-        }
-        self._templates.filters.update(filters)
-
         folder = files("guestlist.sandbox").joinpath("static")
         self.files = {
             name: Response(folder.joinpath(name).read_bytes(), media_type=media_type)
@@ -163,8 +143,7 @@ class MailboxPages:
         everything = self._world.delivered()
         chosen = {name: request.query_params.get(name, "").strip() for name in FILTERS}
         found = self._world.delivered(**chosen) if any(chosen.values()) else everything
-        last = max(1, -(-len(found) // PAGE_SIZE))
-        number = min(_page_number(request), last)
+        number, last = page_numbers(request, len(found), PAGE_SIZE)
         start = (number - 1) * PAGE_SIZE
 
         def link(page: int) -> str:
@@ -271,9 +250,3 @@ class MailboxPages:
         self._flashes[token] = flash
         separator = "&" if "?" in path else "?"
         return RedirectResponse(f"{path}{separator}flash={token}", 303)
-
-
-def _page_number(request: Request) -> int:
-    """The page that the query asks for; 1 if it is missing or not a positive number."""
-    asked = request.query_params.get("page", "")
-    return max(1, int(asked)) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 1

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import ipaddress
-import os
 import socket
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, Self
 
-import uvicorn
 from starlette.types import ASGIApp
 
 from guestlist.errors import MORE_FILES
 from guestlist.exchange.clock import SystemClock
 from guestlist.exchange.faults import TOO_MANY_FILES, too_many_open_files
-from guestlist.sandbox.asgi import LOOPBACK_NAMES, Dated
+from guestlist.sandbox.asgi import Dated
 from guestlist.sandbox.errors import SandboxError, SandboxMistake
 from guestlist.sandbox.mailbox import mailbox
 from guestlist.sandbox.service import AdjustableClock, Outbox, Service
 from guestlist.sandbox.world import Hosted, World
 from guestlist.signals import handle_signals
+from guestlist.web import LOOPBACK_NAMES, LocalServer, listen, port_problem
 
 HIGHEST_PORT = 65_535
-LAST_ANSWERS = 1
-"""Seconds that a request in flight may still take after the sandbox is stopped."""
 
 
 STOP_SECONDS = 10
@@ -225,24 +222,13 @@ class Sandbox:
             raise SandboxMistake(
                 f"port {port}, for {name}, is above {HIGHEST_PORT}", hint="Choose a lower port."
             )
-        # asyncio disables Nagle's algorithm only for sockets whose protocol is TCP. Otherwise every
-        # second answer would be 40 ms late.
-        listening = socket.socket(self._family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
-            if os.name == "posix":  # On Windows, the option would let two processes share a port.
-                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind((self._host, port))
-            # From now on clients are accepted; they wait until the event loop runs.
-            listening.listen()
+            return listen(self._host, port, self._family)
         except OSError as error:
-            listening.close()
-            taken = error.errno == errno.EADDRINUSE
-            reason = "is in use" if taken else f"cannot be used: {error.strerror}"
             raise SandboxError(
-                f"port {port} of {self._host}, for {name}, {reason}",
+                f"port {port} of {self._host}, for {name}, {port_problem(error)}",
                 hint="Choose another port, or 0 for any free ones.",
             ) from error
-        return listening
 
     def _address(self, listening: socket.socket) -> str:
         address = ipaddress.ip_address(self._host)
@@ -259,14 +245,18 @@ class Sandbox:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(_warn_about_files)
         self._stopping = asyncio.Event()
-        servers = [_Server(app) for app, _ in apps]
+        up = [self._loop.create_future() for _ in apps]
+        servers = [
+            LocalServer(app, partial(ready.set_result, None), date_header=False)
+            for (app, _), ready in zip(apps, up, strict=True)
+        ]
         tasks = [
             asyncio.create_task(server.serve(sockets=[listening]))
             for server, (_, listening) in zip(servers, apps, strict=True)
         ]
         try:
-            for server, task in zip(servers, tasks, strict=True):
-                await asyncio.wait([server.up, task], return_when=asyncio.FIRST_COMPLETED)
+            for ready, task in zip(up, tasks, strict=True):
+                await asyncio.wait([ready, task], return_when=asyncio.FIRST_COMPLETED)
                 if task.done():
                     await task
             with handle_signals(lambda *_: self.stop()):
@@ -287,33 +277,6 @@ def _warn_about_files(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) 
         warnings.warn(text, RuntimeWarning, stacklevel=1)
     else:
         loop.default_exception_handler(context)
-
-
-class _Server(uvicorn.Server):
-    """The server of one application. `up` is set once it listens; the sandbox handles signals."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                lifespan="off",
-                ws="none",
-                access_log=False,
-                log_config=None,
-                date_header=False,
-                server_header=False,
-                timeout_graceful_shutdown=LAST_ANSWERS,
-            )
-        )
-        self.up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.up.set_result(None)
 
 
 def _resolve(host: str) -> tuple[socket.AddressFamily, str]:
