@@ -167,7 +167,7 @@ def missing_package_error(what: str, error: ModuleNotFoundError, extra: str) -> 
     Args:
         what: the feature.
         error: the error of the import.
-        extra: the extra of `guestlist` that brings the package.
+        extra: the extra of `guestlist` that installs the package.
     """
     return ConfigError(f"{what} needs {error.name}", hint=f'Run: pip install "guestlist[{extra}]"')
 

@@ -138,8 +138,8 @@ class AccountRow(Row):
     title: str
     base_url: str
     working: bool | None = None
-    """Whether the key can read; null if the service was not asked or did not answer. Only a service
-    that shows it refuses a key that cannot invite."""
+    """Whether the service accepts the key for reading; null if the service was not asked or did not
+    answer. False for a key that cannot invite, if the service shows that."""
     organization: str | None = None
     """The organization that the key belongs to, if the service reports it."""
 
@@ -311,8 +311,8 @@ MODELS: dict[str, tuple[type[BaseModel], str]] = {
     "change": (Change, "A change in the result of `plan`, or in the plan that `apply` made."),
     "order": (LogLine, "An order in the result of `log`."),
 }
-"""The models of the library that are rows as they are: by the value of `type`, with a
-description."""
+"""The models of the library that are rows without a class of their own here: by the value of
+`type`, each with a description."""
 
 _TYPES = {model: name for name, (model, _) in MODELS.items()}
 

@@ -105,7 +105,8 @@ def visit_of(request: Request) -> Visit | None:
 
 
 def visitor(request: Request) -> Visit:
-    """Returns the visit of a page that only people who are signed in reach."""
+    """Returns the visit that the gate stored. Only for pages that require a person who is signed
+    in."""
     visit: Visit = request.scope["guestlist.visit"]
     return visit
 
@@ -195,7 +196,8 @@ class Gate:
         except asyncio.CancelledError:
             if not self._is_closing() or started:
                 raise
-            # The server does not wait longer. It would print a traceback for each such request.
+            # The server is shutting down and cancels requests. Without an answer, it would print a
+            # traceback for each.
             await shutdown_answer(request)(scope, receive, send_with_headers)
         except Stopped:  # the call was still queued when the console ended
             if started:

@@ -388,10 +388,10 @@ CarryOut = Callable[[Callable[[RunEvent], None], Stop], tuple[str, int]]
 
 
 class RosterWork(BackgroundWork):
-    """Something that reads the roster and all accounts, and reports its progress.
+    """Work that reads the roster and all accounts, and reports its progress.
 
     Attributes:
-        phase: what it does now, for people.
+        phase: a text that says what it is doing.
     """
 
     def __init__(self, title: str, actor: str, now: Callable[[], datetime]) -> None:

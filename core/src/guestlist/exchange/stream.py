@@ -10,7 +10,7 @@ hands out the network stream once that is connected. That is enough for three th
 - A time at which a call ends. httpcore's timeouts begin again with every byte, so a service that
   drips its answer could hold a call forever.
 - A connection is not used again if bytes followed an answer. httpcore would take them for the
-answer to the next request, and that request's answer for the one after it.
+  answer to the next request, and that request's answer for the one after it.
 """
 
 from __future__ import annotations

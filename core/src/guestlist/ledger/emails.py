@@ -1,4 +1,4 @@
-"""The emails that people were sent, as the ledger knows: how many, with which outcome, and when."""
+"""Reads from the ledger which emails people were sent: how many, when, and with which outcome."""
 
 from __future__ import annotations
 

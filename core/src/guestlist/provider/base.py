@@ -88,7 +88,7 @@ class Provider(BaseModel):
     """Where to import the sandbox from, as `module:Class`. The sandbox is a local imitation of the
     service, and the class is a subclass of `guestlist.sandbox.Service`."""
     judges: ClassVar[tuple[str, ...]] = ()
-    """What the provider and its sandbox are tested against that its authors did not write, such as
+    """References by other authors that the provider and its sandbox are tested against, such as
     `("PyGithub 2.10", "GitHub's OpenAPI description")`: a real server, an official SDK, or an
     official description of the API."""
     least_roles: ClassVar[int] = 0

@@ -118,8 +118,8 @@ Fetch = Callable[[int], Flow[Part]]
 
 
 def read_from_offset(position: Position, fetch: Fetch, size: int) -> Flow[Part]:
-    """Returns the part of a list after a number of records. Without a total, it is read from the
-    last record of the previous part on."""
+    """Returns the part of a list after a number of records. If the service reports no total, the
+    part begins with the last record of the previous part."""
     if position.total is None and position.seen:
         part = yield from fetch(position.at - 1)
         if part.records and position.is_last(part.records[0]):

@@ -57,7 +57,7 @@ an empty string. Receives the account and the role."""
 
 
 class AccountComparison:
-    """AccountRules, caches and counts for comparing the people of one account."""
+    """Rules, caches and counts for comparing the people of one account."""
 
     def __init__(
         self,

@@ -132,7 +132,7 @@ Period = Annotated[
 
 
 class MembershipTable(TomlTable):
-    """MembershipTable in an account, in its long form with roles and options."""
+    """Membership in an account, in its long form with roles and options."""
 
     roles: list[Text] | None = None
     """The exact roles, by id, name or `kind:name`. If omitted, the person's roles are left
@@ -151,7 +151,7 @@ Access = Annotated[
         custom_error_message="must be a list of roles, or true to leave the roles alone",
     ),
 ]
-"""MembershipTable in an account: true (any roles), a list of roles, or a table."""
+"""Membership in an account: true (any roles), a list of roles, or a table."""
 Accesses = dict[str, Access]
 """Memberships by the name of the account."""
 

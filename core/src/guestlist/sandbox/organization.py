@@ -439,7 +439,8 @@ class Organization:
             del self.records[member.id]
 
     def restore(self, member: MemberRecord) -> None:
-        """Makes a removed person a member again, or an invited one if there was no acceptance."""
+        """Makes a removed person a member again; or an invited person, if the person never
+        accepted."""
         self._set_status(member, INVITED if member.joined_at is None else ACTIVE)
 
     def suspend(self, member: MemberRecord) -> None:
@@ -550,7 +551,7 @@ class Organization:
         Returns an accepted invitation without a record if the person joins at once.
 
         Raises:
-            DuplicateMember, DuplicateInvitation, NoSeatLeft: as the switches say.
+            DuplicateMember, DuplicateInvitation, NoSeatLeft: depending on the switches.
             InvalidValue: the address is not one.
         """
         email, roles = email.strip(), list(roles)

@@ -112,7 +112,7 @@ def ask_settings(kind: type[Provider]) -> dict[str, str]:
         answer = ""
         question = f"{setting.name} ({printable(setting.description.rstrip('.'))}): "
         if setting.secret:
-            with suppress(EOFError):  # at the end of the input, the rest is left for later
+            with suppress(EOFError):  # at the end of the input, the setting stays empty
                 answer = getpass.getpass(question)
         else:
             print(question, end="", file=sys.stderr, flush=True)
