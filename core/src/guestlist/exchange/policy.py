@@ -193,8 +193,6 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
             _note(call, interruption)
             raise
         yield Release(connection)
-        if not isinstance(answer, Response | SendFailure):
-            raise TypeError(f"a Send was answered with {type(answer).__name__}")
         if isinstance(answer, Response):
             account.note_time(answer.headers)
         verdict, error = _read(call, answer)
@@ -207,6 +205,7 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
             yield from _back_off(call, used_up(answer.headers, account.now) or 0.0)
         if error is None:
             return cast(Response, answer)
+        is_page = judge(answer) is Verdict.DONE and is_foreign(call.provider, answer)
         if verdict is Verdict.FINAL:
             if answer.status == 401 and attempt < call.budget.attempts:
                 account.read_secrets(again=True)
@@ -219,9 +218,7 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
             raise error
         if request.effect is Effect.CREATE and verdict in (Verdict.DONE, Verdict.UNKNOWN):
             undecided = _undecided(request, verdict, error)
-            undecided.success_page = judge(answer) is Verdict.DONE and is_foreign(
-                call.provider, answer
-            )
+            undecided.success_page = is_page
             raise undecided from error.__cause__
         if not reaches_nobody and verdict is Verdict.DONE:
             happened = True
@@ -229,10 +226,9 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
             happened = None
         error.happened = happened
         wait = _wait(call, error, attempt)
-        if verdict is not Verdict.LIMITED and _is_unreadable(call.provider, answer):
-            raise error from error.__cause__  # the next answer would be unreadable, too
-        if isinstance(answer, SendFailure) and not answer.retry:
-            raise error from error.__cause__
+        lasts = is_page if isinstance(answer, Response) else answer.malformed or not answer.retry
+        if lasts and verdict is not Verdict.LIMITED:
+            raise error from error.__cause__  # the next attempt would most likely fail, too
         if verdict is Verdict.LIMITED:
             # the first limiter has the limit that was most likely exceeded
             yield from _back_off(call, wait, error, account.rate_limiter.parts(request)[0])
@@ -594,14 +590,12 @@ def is_foreign(provider: Provider, answer: Response | SendFailure) -> bool:
     A captive portal, a sign-in page or a maintenance page answers 200 to everything. If an answer
     names no media type, it is foreign if its body starts like HTML.
     """
-    if isinstance(answer, SendFailure):
-        media_type, content = answer.media_type, b""
-    else:
-        media_type = answer.headers.get("content-type", "")
+    content = b""
+    if isinstance(answer, Response):
         content = answer.content.lstrip()[:1]
         if not content:
             return False
-    kind = media_type.partition(";")[0].strip().lower()
+    kind = _media_type(answer).lower()
     if not kind:
         return content == b"<"
     is_json = kind.endswith("+json") or kind.partition("/")[2] == "json"
@@ -609,11 +603,7 @@ def is_foreign(provider: Provider, answer: Response | SendFailure) -> bool:
 
 
 def _foreign(answer: Response | SendFailure) -> MalformedResponse:
-    if isinstance(answer, SendFailure):
-        media_type = answer.media_type
-    else:
-        media_type = answer.headers.get("content-type", "")
-    kind = shorten(media_type.partition(";")[0], 60) or "a page without a media type"
+    kind = shorten(_media_type(answer), 60) or "a page without a media type"
     return MalformedResponse(
         f"the answer is not from the service's API: it is {kind}, not JSON",
         status=answer.status,
@@ -622,11 +612,13 @@ def _foreign(answer: Response | SendFailure) -> MalformedResponse:
     )
 
 
-def _is_unreadable(provider: Provider, answer: Response | SendFailure) -> bool:
-    """Returns whether a second attempt would most likely get an unreadable answer, too."""
+def _media_type(answer: Response | SendFailure) -> str:
+    """Returns the media type of an answer, without parameters; empty if it names none."""
     if isinstance(answer, SendFailure):
-        return answer.malformed
-    return judge(answer) is Verdict.DONE and is_foreign(provider, answer)
+        named = answer.media_type
+    else:
+        named = answer.headers.get("content-type", "")
+    return named.partition(";")[0].strip()
 
 
 def may_refuse(provider: Provider) -> bool:

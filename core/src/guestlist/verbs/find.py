@@ -457,11 +457,6 @@ def member_or_created(listed: Member | None, made: Guest | None) -> Member | Non
     return made.member if listed is None and made is not None else listed
 
 
-def find_member(call: Call) -> Steps[Member | None]:
-    """Returns the member record that counts for the person."""
-    return pick_member((yield from _members(call)).items)
-
-
 def _members(call: Call, *, again: bool = False) -> Steps[Matches[Member]]:
     """Returns the member records of the person.
 
@@ -518,7 +513,7 @@ def find_active_member(call: Call) -> Steps[Guest]:
     """Returns the guest with the member record, without reading invitations. If there is no member
     record, reads all records.
     """
-    member = yield from find_member(call)
+    member = pick_member((yield from _members(call)).items)
     guest = conclude(call.account, call.email, None, member)
     if guest.state is State.ACCEPTED:
         return guest
