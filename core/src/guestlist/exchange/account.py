@@ -505,7 +505,8 @@ class Call:
     @property
     def remaining(self) -> float:
         """Seconds left of the budget; never negative."""
-        return max(0.0, self._ends - self.account.clock.monotonic())
+        left = self._ends - self.account.clock.monotonic()
+        return left if left > 0.0 else 0.0
 
     @property
     def patience(self) -> float:
@@ -571,9 +572,10 @@ def _unsendable(error: ValueError) -> InvalidArgument:
 def _path(request: Request, *, masked: bool = False) -> str:
     segments = []
     for segment in request.path:
-        text = segment.get_secret_value() if isinstance(segment, SecretStr) else str(segment)
-        hide = masked and isinstance(segment, SecretStr)
-        segments.append(MASK if hide else _quoted(text))
+        if not isinstance(segment, SecretStr):
+            segments.append(_quoted(str(segment)))
+        else:
+            segments.append(MASK if masked else _quoted(segment.get_secret_value()))
     return "/" + "/".join(segments)
 
 
@@ -593,8 +595,11 @@ def _pairs(fields: Query) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Returns a text percent-encoded. Most texts need no encoding."""
-    return text if PLAIN(text) else quote(text, safe="")
+    """Returns a text percent-encoded. Most texts need no encoding, and most others are addresses
+    whose only special character is the `@`."""
+    if PLAIN(text):
+        return text
+    return "%40".join(part if PLAIN(part) else quote(part, safe="") for part in text.split("@"))
 
 
 def _text(value: Any) -> str:

@@ -201,8 +201,8 @@ def exchange(call: Call, request: Request) -> Steps[Response]:
         if not reads and verdict in (Verdict.DONE, Verdict.UNKNOWN):
             call.was_sent(request)
         _emit_answer(call, request, answer, error, attempt, account.clock.monotonic() - began)
-        if isinstance(answer, Response):
-            yield from _back_off(call, used_up(answer.headers, account.now) or 0.0)
+        if isinstance(answer, Response) and (left := used_up(answer.headers, account.now)):
+            yield from _back_off(call, left)
         if error is None:
             return cast(Response, answer)
         is_page = judge(answer) is Verdict.DONE and is_foreign(call.provider, answer)
@@ -263,7 +263,7 @@ def _back_off(
     )
     if not account.rate_limiter.shared:
         back_off()
-    elif seconds > 0:
+    else:
         try:
             yield from block(call, back_off)
         except GuestlistError as error:
