@@ -63,7 +63,7 @@ def guests(sandbox: Sandbox) -> Iterator[Guestlist]:
         yield guests
 
 
-def test_a_mail_is_opened_and_accepted_by_its_button(
+def test_an_email_is_opened_and_accepted_with_its_button(
     sandbox: Sandbox, guests: Guestlist, page: Page
 ) -> None:
     guests.invite("ada@example.com", account="vultr")

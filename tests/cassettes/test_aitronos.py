@@ -70,7 +70,7 @@ def test_invite_resend_revoke(team: Guestlist, guestlist_invitee: str, profile: 
 
 
 @scenario("without-mail", live=False)
-def test_invite_without_a_mail(team: Guestlist, profile: str) -> None:
+def test_invite_without_an_email(team: Guestlist, profile: str) -> None:
     result = team.invite("ada@example.com", role="Support", send_email=False)
 
     assert (result.outcome, result.email_sent, result.role_applied) == (

@@ -45,7 +45,7 @@ class Meanwhile(SystemClock):
 
 
 @pytest.mark.parametrize("kind", [Driver, AsyncDriver])
-def test_whoever_gives_up_waiting_leaves_nothing_behind(kind: Any) -> None:
+def test_a_canceled_wait_leaves_no_lock(kind: Any) -> None:
     told: Told = []
     clock = Meanwhile(told)
     clock.driver = driver = kind(None, clock)

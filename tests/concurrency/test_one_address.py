@@ -114,7 +114,7 @@ def outcomes(told: list[Any]) -> Counter[str]:
 
 
 @KINDS
-def test_one_client_sends_one_mail(sandbox: Sandbox, together: Ways) -> None:
+def test_one_client_sends_one_email(sandbox: Sandbox, together: Ways) -> None:
     """Also to addresses that are the same by key; the others are told so."""
     spellings = [ADA, "Ada@Example.com", " ada@EXAMPLE.com"]
     calls: Calls = [(0, "invite", (spellings[n % 3],)) for n in range(MANY)]
@@ -127,7 +127,7 @@ def test_one_client_sends_one_mail(sandbox: Sandbox, together: Ways) -> None:
 
 @pytest.mark.parametrize("duplicates", ["refuse", "allow"])
 @KINDS
-def test_two_clients_are_told_the_truth(sandbox: Sandbox, together: Ways, duplicates: str) -> None:
+def test_two_clients_get_correct_results(sandbox: Sandbox, together: Ways, duplicates: str) -> None:
     """Two clients do not see each other. Where the service refuses duplicates, one email goes out;
     where it allows them, each client may send one, and says so: there is no lock between
     processes but the service's."""

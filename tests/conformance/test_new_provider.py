@@ -81,7 +81,7 @@ def test_its_suite_says_what_is_left_to_do(
     assert "invite is a sketch" in str(done.stdout)
 
 
-def test_what_is_left_of_the_template_is_told(acme: type[Provider]) -> None:
+def test_leftovers_of_the_template_are_reported(acme: type[Provider]) -> None:
     left = [problem.rule for problem in sketches(acme)]
     assert "revoke is a sketch" in left
     assert "base_url is still https://api.example.com" in left
@@ -131,7 +131,7 @@ def test_the_command_reports_each_problem(
     assert "vultr: title is empty" in shown.err
 
 
-def test_facts_that_cannot_be_are_told() -> None:
+def test_impossible_facts_are_reported() -> None:
     class Odd(Provider):
         name = "odd"
         title = "Odd"

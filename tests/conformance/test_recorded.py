@@ -45,7 +45,7 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> tuple[ModuleType, ModuleType]:
     return import_module("plain_provider"), import_module("plain_service")
 
 
-def test_pages_that_are_told_by_links_are_replayed(
+def test_pages_with_link_headers_are_replayed(
     tmp_path: Path, plain: tuple[ModuleType, ModuleType]
 ) -> None:
     provider, service = plain

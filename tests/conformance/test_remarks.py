@@ -325,7 +325,7 @@ def test_a_documented_answer_has_headers(told: Told) -> None:
     assert "expected:  next is '3', not '2'" in said
 
 
-def test_a_provider_that_is_not_installed_is_told_without_a_traceback(
+def test_a_missing_provider_is_reported_without_a_traceback(
     told: Told, pytester: pytest.Pytester
 ) -> None:
     program = pytester.makepyfile("""

@@ -92,7 +92,7 @@ def test_an_address_is_kept_as_typed(typed: str) -> None:
 
 
 @pytest.mark.parametrize(("typed", "why"), BAD.items(), ids=[repr(bad)[:40] for bad in BAD])
-def test_what_is_no_address_is_told(typed: str, why: str) -> None:
+def test_an_invalid_address_raises_an_error(typed: str, why: str) -> None:
     with pytest.raises(InvalidArgument, match=why) as caught:
         check_email(typed)
     told = str(caught.value)
@@ -123,7 +123,7 @@ def test_real_addresses_are_accepted_as_typed(email: str) -> None:
 
 
 @given(st.text() | st.text().map("ada@{}".format) | st.text().map("{}@example.com".format))
-def test_whatever_is_typed_is_kept_as_typed_or_refused(text: str) -> None:
+def test_any_address_is_kept_as_typed_or_rejected(text: str) -> None:
     typed = accepted(text)
     if typed is not None:
         assert typed == text.strip()

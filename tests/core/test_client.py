@@ -210,7 +210,7 @@ def test_methods_have_the_verb_s_text_and_signature(client: type, name: str) -> 
 
 
 @pytest.mark.parametrize("client", [Guestlist, AsyncGuestlist])
-def test_help_tells_what_one_needs(client: type) -> None:
+def test_help_describes_the_arguments(client: type) -> None:
     # Python 3.13 gives a long signature a line for each argument
     text = " ".join(pydoc.plain(pydoc.render_doc(client)).replace("|", " ").split())
     text = text.replace("( ", "(")
@@ -570,7 +570,7 @@ def test_a_list_asks_for_no_more_than_is_used(house: House) -> None:
     assert len(house.asked) == 1
 
 
-def test_mistakes_in_a_list_are_told_at_once(make: Make, house: House) -> None:
+def test_mistakes_in_the_arguments_of_a_list_raise_at_once(make: Make, house: House) -> None:
     guests = make()
     with pytest.raises(UnknownAccount):
         guests.members(account="bridge")
@@ -749,7 +749,7 @@ def test_accounts_that_are_counted_together_keep_the_limits_of_all() -> None:
         assert max(one.reserve(0.0).delay for _ in range(11)) > 50
 
 
-def test_who_is_not_counted_has_a_pace_of_its_own() -> None:
+def test_an_account_that_is_not_counted_together_has_its_own_rate_limiter() -> None:
     for providers in ([Counted(), Elsewhere()], [Elsewhere(), Counted()]):
         one, other = rate_limiters_of(*providers)
         assert one is not other

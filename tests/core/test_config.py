@@ -214,7 +214,7 @@ WRONG: dict[str, tuple[str | bytes, str, str]] = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_what_is_wrong_is_told_with_file_and_place(what: str) -> None:
+def test_problems_are_reported_with_file_and_place(what: str) -> None:
     text, *told = WRONG[what]
     with pytest.raises(ConfigError) as caught:
         read(text, "my.toml")
@@ -227,7 +227,7 @@ def test_what_is_wrong_is_told_with_file_and_place(what: str) -> None:
     assert caught.value.__context__ is None or caught.value.__suppress_context__
 
 
-def test_everything_that_is_wrong_is_told_with_its_line() -> None:
+def test_all_problems_are_reported_with_their_lines() -> None:
     text = """\
 allowed_domains = [
     "example.com",
@@ -296,7 +296,9 @@ def test_the_file_here(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(find_config(installed()).accounts) == ["cloud"]
 
 
-def test_half_an_account_in_the_environment_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_account_in_the_environment_raises_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("FREDDY_API_KEY", "ak")
     with pytest.raises(ConfigError) as caught:
         find_config(installed())
@@ -333,7 +335,7 @@ def test_an_organization_without_a_key_is_no_account(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("key", ["s3cr3t\r", "s3cr3t\n", " s3cr3t", "s3\x1bcr3t", " "])
-def test_a_key_that_cannot_be_is_told(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_key_raises_an_error(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VULTR_API_KEY", key)
     with pytest.raises(ConfigError, match="the environment: Vultr IAM: api_key: it ") as caught:
         find_config(installed())

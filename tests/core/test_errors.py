@@ -111,17 +111,17 @@ def test_it_ends_as_a_sentence_ends(hint: str, end: str) -> None:
     assert str(NotFound("it failed", hint=hint)) == end
 
 
-def test_what_the_message_names_is_not_told_twice() -> None:
+def test_the_headline_does_not_repeat_the_message() -> None:
     error = NotFound("ada@example.com has no E7", email="ada@example.com", code="E7")
     assert str(error) == "ada@example.com has no E7."
 
 
-def test_where_it_happened_is_told_once() -> None:
+def test_the_first_account_of_an_error_stays() -> None:
     error = NotFound("no", account="first").about(account="second", email="ada@example.com")
     assert (error.account, error.email) == ("first", "ada@example.com")
 
 
-def test_who_gives_up_tells_what_was_spent() -> None:
+def test_an_error_after_retries_shows_attempts_and_time() -> None:
     error = ServiceUnavailable("no connection")
     error.attempts, error.waited = 4, 3.25
     assert str(error) == "no connection [4 attempts, 3.2 s waited]."
@@ -151,7 +151,7 @@ def test_programs_get_the_same_facts(kind: type[GuestlistError]) -> None:
 
 
 @pytest.mark.parametrize("happened", [True, False, None])
-def test_programs_can_tell_no_from_unknown(happened: bool | None) -> None:
+def test_programs_can_distinguish_false_from_unknown(happened: bool | None) -> None:
     error = ServiceUnavailable("no answer")
     error.happened = happened
     assert error.to_dict()["happened"] is happened

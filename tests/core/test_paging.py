@@ -47,12 +47,12 @@ def test_a_page_that_has_moved_may_repeat_items(stage: Any, reply: Any) -> None:
         {None: Page([1], "a"), "a": Page([1])},
     ],
 )
-def test_a_list_that_repeats_itself_is_none(stage: Any, reply: Any, pages: Pages) -> None:
+def test_a_list_that_repeats_itself_raises_an_error(stage: Any, reply: Any, pages: Pages) -> None:
     with pytest.raises(MalformedResponse, match="repeats itself"):
         read(stage, reply, pages)
 
 
-def test_a_list_that_is_cut_off_is_none(stage: Any, reply: Any) -> None:
+def test_a_truncated_list_raises_an_error(stage: Any, reply: Any) -> None:
     with pytest.raises(MalformedResponse, match="returns only a part of its list") as caught:
         read(stage, reply, {None: Page([1], cut_off="Raise the limit.")})
     assert caught.value.hint == "Raise the limit."

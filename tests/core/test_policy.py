@@ -166,9 +166,7 @@ def test_a_limit_that_would_take_too_long(stage: Any, reply: Reply) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_rest_of_years_is_not_waited_for_whatever_the_budget(
-    stage: Any, reply: Reply, status: int
-) -> None:
+def test_a_pause_of_years_is_never_waited_for(stage: Any, reply: Reply, status: int) -> None:
     acme = stage(total=float("inf"))
     acme.send(READ, reply(status=status, retry_after="99999999"), reply())
     assert acme.sent[1][0] == pytest.approx(MAX_BACK_OFF_SECONDS)
@@ -217,7 +215,7 @@ LAST_ONE = {"x_ratelimit_remaining": "0", "x_ratelimit_reset": "9"}
 
 
 @pytest.mark.parametrize("request_", EFFECTS, ids=by_effect)
-def test_a_rest_that_the_ledger_cannot_keep_does_not_replace_the_answer(
+def test_a_pause_that_cannot_be_stored_does_not_replace_the_answer(
     stage: Any, reply: Reply, request_: Request
 ) -> None:
     acme = stage()
@@ -229,7 +227,9 @@ def test_a_rest_that_the_ledger_cannot_keep_does_not_replace_the_answer(
     ]
 
 
-def test_a_rest_that_the_ledger_cannot_keep_takes_no_doubt_away(stage: Any, reply: Reply) -> None:
+def test_a_pause_that_cannot_be_stored_leaves_the_request_unresolved(
+    stage: Any, reply: Reply
+) -> None:
     acme = stage(attempts=2)
     acme.account.rate_limiter = Kept(errors.LedgerError("the ledger is locked"))
     with pytest.raises(RateLimited) as caught:
@@ -237,7 +237,7 @@ def test_a_rest_that_the_ledger_cannot_keep_takes_no_doubt_away(stage: Any, repl
     assert caught.value.happened is None
 
 
-def test_a_rest_is_written_where_the_loop_does_not_wait_for_it(stage: Any, reply: Reply) -> None:
+def test_a_pause_is_stored_without_blocking_the_event_loop(stage: Any, reply: Reply) -> None:
     class Wire:
         async def send(self, _: object) -> Response:
             return answers.pop(0)
@@ -274,7 +274,7 @@ def test_a_refusal_whose_body_is_cut_off_is_that_refusal(stage: Any, status: int
     assert caught.value.happened is False
 
 
-def test_a_redirect_is_told(stage: Any, reply: Reply) -> None:
+def test_a_redirect_raises_an_error(stage: Any, reply: Reply) -> None:
     acme = stage()
     elsewhere = reply(status=307, location="https://evil.example/")
     with pytest.raises(Rejected, match="does not follow redirects") as caught:
@@ -441,7 +441,7 @@ def test_whether_it_happened_after_all_attempts(
 
 
 @pytest.mark.parametrize(("request_", "happened"), [(READ, False), (REPEATABLE, None)])
-def test_a_refusal_after_a_doubt_leaves_the_doubt(
+def test_a_refusal_after_an_unresolved_request_stays_unresolved(
     stage: Any, request_: Request, happened: bool | None
 ) -> None:
     acme = stage()
@@ -457,7 +457,7 @@ def test_a_create_that_is_refused_after_a_limit_is_certain(stage: Any, reply: Re
     assert caught.value.happened is False
 
 
-def test_a_doubt_is_kept_when_the_time_runs_out(stage: Any, limited: Any) -> None:
+def test_an_unresolved_request_stays_unresolved_after_the_budget(stage: Any, limited: Any) -> None:
     acme = stage(limited(), total=50)
 
     def meanwhile_another_call_is_refused(_: object) -> Response:
@@ -587,9 +587,7 @@ def test_credentials_are_those_of_the_moment_at_which_a_request_leaves(
     assert scene.sent[0][1].headers["Authorization"] == "at 5.0"
 
 
-def test_who_waits_for_a_turn_when_a_rest_is_asked_waits_for_its_end(
-    stage: Any, limited: Any, reply: Reply
-) -> None:
+def test_a_waiting_call_also_waits_for_a_pause(stage: Any, limited: Any, reply: Reply) -> None:
     acme = stage(limited())
     for _ in range(2):
         acme.send(READ, reply())
@@ -880,7 +878,7 @@ def test_a_500_that_the_provider_calls_a_refusal_is_final(
 # ---------------------------------------------------------------------------- telling
 
 
-def test_what_is_told(stage: Any, reply: Reply) -> None:
+def test_each_attempt_is_an_event(stage: Any, reply: Reply) -> None:
     acme = stage()
     acme.send(
         READ,
@@ -979,7 +977,7 @@ def test_a_watcher_that_fails_stops_nothing(
     assert "hunter2" not in caplog.text
 
 
-def test_a_record_of_another_shape_is_told_by_its_fields(stage: Any, reply: Reply) -> None:
+def test_a_record_of_another_shape_is_described_by_its_fields(stage: Any, reply: Reply) -> None:
     def flow() -> Flow[Member]:
         raw = (yield READ).mapping()
         return Member(id=raw["id"], email=raw["email"], joined_at=raw["since"])

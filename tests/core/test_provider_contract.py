@@ -488,7 +488,7 @@ def test_settings_come_from_code_or_the_environment(monkeypatch: pytest.MonkeyPa
         ({"api_key": "s3cr3t", "size": "s3cr3t"}, "size: it has to be a valid integer"),
     ],
 )
-def test_wrong_settings_are_told_without_their_values(given: Any, told: str) -> None:
+def test_invalid_settings_are_reported_without_their_values(given: Any, told: str) -> None:
     with pytest.raises(ConfigError, match=told) as caught:
         Settled(**given)
     assert "s3cr3t" not in str(caught.value)
@@ -678,7 +678,7 @@ def test_a_provider_can_set_the_text_of_an_error() -> None:
     assert (error.message, error.code, error.hint) == ("the seat is being freed", "E_4711", "Wait.")
 
 
-def test_plain_text_is_told_and_html_is_not() -> None:
+def test_plain_text_is_quoted_and_html_is_not() -> None:
     assert explain(Response(500, {}, b"out of order")).message == "out of order"
     assert explain(Response(500, {}, b"<html>out")).message == "the service answered 500"
     html = Response(500, {"content-type": "text/html"}, b"out of order")

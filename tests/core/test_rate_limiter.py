@@ -95,7 +95,7 @@ def test_what_is_not_near_enough_is_left_for_others() -> None:
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=str)
-def test_a_rest_holds_everybody_back_and_then_goes_on_evenly(limit: Limit) -> None:
+def test_a_pause_delays_all_callers_who_then_continue_evenly(limit: Limit) -> None:
     limiter = RateLimiter(limit)
     before = [limiter.reserve(0.0).delay for _ in range(50)]
     assert limiter.pauses == 0
@@ -108,14 +108,14 @@ def test_a_rest_holds_everybody_back_and_then_goes_on_evenly(limit: Limit) -> No
     assert most_in_a_window(gone + after, limit.per) <= limit.count
 
 
-def test_a_shorter_rest_does_not_end_a_longer_one() -> None:
+def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
     limiter = RateLimiter(Limit(10, 1.0))
     limiter.push_back(0.0, 60.0)
     limiter.push_back(1.0, 1.0)
     assert limiter.reserve(2.0).delay == pytest.approx(58.0)
 
 
-def test_without_a_limit_only_a_rest_is_waited_for() -> None:
+def test_without_a_limit_only_pauses_are_waited_for() -> None:
     limiter = RateLimiter()
     assert [limiter.reserve(0.0).delay for _ in range(1000)] == [0.0] * 1000
     limiter.push_back(0.0, 20.0)

@@ -113,7 +113,7 @@ def test_a_limit_is_waited_for(stage: Any, reply: Reply, request_: Request) -> N
 
 
 @pytest.mark.parametrize("seconds", [-1, float("inf"), "soon", [], None])
-def test_a_wait_that_is_none_is_not_believed(stage: Any, reply: Reply, seconds: Any) -> None:
+def test_an_invalid_retry_after_is_ignored(stage: Any, reply: Reply, seconds: Any) -> None:
     class Odd(Chatty):
         def refusal(self, response: Response) -> GuestlistError | None:
             error = super().refusal(response)
@@ -126,7 +126,7 @@ def test_a_wait_that_is_none_is_not_believed(stage: Any, reply: Reply, seconds: 
     assert 0.25 <= odd.slept[0] <= 0.5
 
 
-def test_a_limit_makes_the_whole_account_rest(stage: Any, reply: Reply) -> None:
+def test_a_rate_limit_pauses_the_whole_account(stage: Any, reply: Reply) -> None:
     chatty = stage(Chatty(), total=5.0)
     with pytest.raises(RateLimited) as caught:
         chatty.send(CREATE, refusal(reply, "ratelimited", seconds=60))
@@ -256,7 +256,7 @@ def invite(team: Team, chatty: Chatty, sync: bool) -> tuple[InviteResult, float]
 
 
 @pytest.mark.parametrize("sync", [True, False], ids=["sync", "async"])
-def test_a_refused_invitation_is_told_at_once(sync: bool) -> None:
+def test_a_refused_invitation_raises_at_once(sync: bool) -> None:
     team = Team("no_seats")
     with pytest.raises(Rejected, match="no_seats") as caught:
         invite(team, Chatty(), sync)
@@ -274,7 +274,7 @@ def test_a_refused_invitation_is_told_at_once(sync: bool) -> None:
     ],
     ids=["invited", "member"],
 )
-def test_a_duplicate_is_told_as_what_it_is(team: Team, outcome: Outcome, sync: bool) -> None:
+def test_a_duplicate_is_reported_as_a_conflict(team: Team, outcome: Outcome, sync: bool) -> None:
     result, seconds = invite(team, Chatty(duplicates=True), sync)
     assert result.outcome is outcome
     assert result.email_sent is False

@@ -90,6 +90,6 @@ DATES = st.datetimes(timezones=st.just(UTC)).map(lambda moment: f"{moment:%a, %d
         ),
     )
 )
-def test_whatever_a_service_says_is_a_time_or_nothing(headers: dict[str, str]) -> None:
+def test_any_retry_after_is_a_time_or_none(headers: dict[str, str]) -> None:
     seconds = retry_after(headers, NOW)
     assert seconds is None or 0 <= seconds < float("inf")

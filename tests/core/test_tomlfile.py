@@ -48,7 +48,7 @@ def test_the_line_of_a_place_or_of_what_is_around_it(
     assert file.where(place) == f"{file.path}{f':{line}' if line else ''}"
 
 
-def test_problems_are_told_with_file_line_and_place_in_the_file_s_order(file: TomlFile) -> None:
+def test_problems_have_file_line_and_place_in_the_order_of_the_file(file: TomlFile) -> None:
     problems = Problems()
     for message, place in [("late", ("team", 0, "names", 1)), ("whole", ()), ("early", ("title",))]:
         with problems:
@@ -100,7 +100,7 @@ def test_the_same_content_has_the_same_digest_and_nothing_of_it_is_shown(
     assert "s3cr3t" not in repr(file)
 
 
-def test_a_file_that_is_no_toml_is_told_with_its_line(tmp_path: Path) -> None:
+def test_invalid_toml_is_reported_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
     path.write_text("a = 1\nb = nonsense\n")
     with pytest.raises(ConfigError) as caught:

@@ -757,7 +757,7 @@ def test_a_refusing_proxy_proves_that_nothing_was_sent(
 
 
 @pytest.mark.usefixtures("_no_proxies")
-def test_a_proxy_that_cannot_be_used_is_told(own: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_proxy_raises_an_error(own: Send, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "gopher://127.0.0.1:70")
     failure = failed(own(outgoing("http://service.example", "POST")))
     assert failure.sent is False

@@ -65,7 +65,7 @@ WORDS = ("State", "Basis", "MemberState")
 
 
 @pytest.mark.parametrize("name", [*VALUES, *WORDS])
-def test_every_field_of_a_value_is_told_in_the_page_and_by_help(name: str) -> None:
+def test_every_field_of_a_value_is_documented_on_the_page_and_in_help(name: str) -> None:
     kind = getattr(models, name)
     section = TEXT.partition(f"\n## `{name}`\n")[2].partition("\n## ")[0]
     for field in kind.__members__ if name in WORDS else kind.model_fields:

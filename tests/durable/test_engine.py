@@ -201,7 +201,7 @@ def test_what_was_answered_with_a_page_is_not_sent_again(pool: Pool) -> None:
     assert pool.service.posts == {one.email: 1 for one in invites(2)}
 
 
-def test_a_withdrawn_key_has_the_account_rest_until_somebody_asks_again(pool: Pool) -> None:
+def test_a_refused_key_stops_the_account_until_the_next_run(pool: Pool) -> None:
     pool.service.everybody = refused(401)
     run = pool.begin(invites(300))
     with pool.workers():

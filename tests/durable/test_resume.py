@@ -280,7 +280,7 @@ def test_a_backup_may_be_restored_while_idle_workers_run(pool: Pool) -> None:
 
 
 @needs_postgres
-def test_only_whoever_resumes_a_run_reads_the_services(pool: Pool) -> None:
+def test_only_the_process_that_resumes_a_run_reads_the_services(pool: Pool) -> None:
     reads: list[str] = []
     answer = pool.service.handle_request
 

@@ -298,7 +298,7 @@ def test_a_run_that_looks_for_what_happened_reports_a_pause(
     assert 9 <= sum(event.name == "pause" for event in machine.events) <= 10
 
 
-def test_an_owed_role_is_given_by_its_id_where_the_service_lists_none(machine: Machine) -> None:
+def test_a_deferred_role_is_given_by_its_id_if_the_service_lists_no_roles(machine: Machine) -> None:
     editor = Role(id="r-7", name="Editor")
     with Ledger(machine.place, clock=machine.clock) as ledger:
         accounts = {"plain": Plain(base_url="https://plain.test")}
@@ -324,7 +324,7 @@ class Listing(Plain):
         return Page([Role(id="dev"), *named, Role(id="r-8", name="r-7")])
 
 
-def test_an_owed_role_is_given_by_its_id_where_two_have_its_name(tmp_path: Path) -> None:
+def test_a_deferred_role_is_given_by_its_id_if_two_have_its_name(tmp_path: Path) -> None:
     machine = Machine(tmp_path / "guestlist.db", {"plain": Listing})
     editor = Role(id="r-7", name="Editor")
     with Ledger(machine.place, clock=machine.clock) as ledger:
@@ -339,7 +339,7 @@ def test_an_owed_role_is_given_by_its_id_where_two_have_its_name(tmp_path: Path)
     assert [person["roles"] for person in machine.service.people] == [["r-7"]]
 
 
-def test_an_account_that_is_gone_from_the_configuration_is_told(machine: Machine) -> None:
+def test_a_removed_account_is_reported(machine: Machine) -> None:
     run = machine.begin([change("ada@example.com", account="old"), *invites(1)])
     summary = machine.run(run)
     assert isinstance(summary.tallies["old"].halted, UnknownAccount)
@@ -347,7 +347,7 @@ def test_an_account_that_is_gone_from_the_configuration_is_told(machine: Machine
     assert summary.tallies["plain"].done == {"invited": 1}
 
 
-def test_a_doubt_on_an_account_that_is_gone_from_the_configuration_is_told(
+def test_an_unresolved_request_of_a_removed_account_is_reported(
     machine: Machine,
 ) -> None:
     machine.begin([change("ada@example.com", account="old")])
@@ -389,7 +389,7 @@ def test_what_was_interrupted_goes_on(machine: Machine) -> None:
     assert machine.service.emails == {one.email: 1 for one in invites(300)}
 
 
-def test_what_was_interrupted_before_it_was_sent_is_in_no_doubt(machine: Machine) -> None:
+def test_an_order_that_was_interrupted_before_sending_is_not_unresolved(machine: Machine) -> None:
     run = machine.begin(invites(1))
     machine.service.everybody = refused(429)
     with machine.process() as process:

@@ -88,7 +88,9 @@ def test_a_grace_period_that_is_too_short_makes_duplicates(tmp_path: Path) -> No
     assert machine.service.emails == {ADA: 2}
 
 
-def test_many_doubts_are_settled_with_one_reading_of_the_list(machine: Machine) -> None:
+def test_many_unresolved_requests_are_looked_up_with_one_reading_of_the_list(
+    machine: Machine,
+) -> None:
     everybody = invites(200)
     for one in everybody:
         machine.service.faults[one.email] = [LOST]
@@ -192,7 +194,7 @@ def test_nothing_is_sent_again_where_nobody_can_look(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 404])
-def test_a_service_that_refuses_to_be_looked_at_leaves_the_doubts_to_a_later_run(
+def test_a_refused_lookup_leaves_unresolved_requests_to_a_later_run(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     """The key was withdrawn; or a firewall before the service is in the way, for a minute."""

@@ -43,7 +43,7 @@ def test_two_that_come_to_owe_it_at_the_same_time_owe_it_once(story: Story) -> N
     assert [order.change.roles for order in deferred_grants.all_deferred(story.store)] == [(ROLE,)]
 
 
-def test_what_is_owed_again_before_it_was_given_is_owed_once(story: Story) -> None:
+def test_a_role_that_is_deferred_twice_is_stored_once(story: Story) -> None:
     """Two runs were to give it, and did not begin; meanwhile it is deferred anew."""
     for _ in range(2):
         story.settled(deferred=(ROLE,))
@@ -56,7 +56,7 @@ def test_what_is_owed_again_before_it_was_given_is_owed_once(story: Story) -> No
     assert len(list(deferred_grants.all_deferred(story.store))) == 1
 
 
-def test_what_is_wanted_no_more_is_withdrawn_and_something_else_may_be_owed(story: Story) -> None:
+def test_an_unwanted_grant_is_withdrawn_and_another_may_be_deferred(story: Story) -> None:
     other = "group:Sales"
     story.settled(deferred=(ROLE,))
     story.settled(BOB, deferred=(ROLE,))

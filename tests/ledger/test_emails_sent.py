@@ -10,7 +10,7 @@ from guestlist.ledger.emails import EmailsPerPerson, emails_since
 from guestlist.ledger.schema import OrderState
 
 
-def test_mails_of_a_person_since_a_moment(story: Story) -> None:
+def test_emails_of_a_person_since_a_moment(story: Story) -> None:
     story.settled(ADA, 0, email_sent=True)
     story.settled(ADA, 2, email_sent=True)
     story.settled("Ada@Example.com", 3, email_sent=True, action=Action.RESEND, account="office")

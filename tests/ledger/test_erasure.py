@@ -97,7 +97,7 @@ def test_an_answer_of_somebody_who_is_forgotten_is_no_news(story: Story) -> None
     assert not answers.record_answer(story.store, one, gone, 1.0)
 
 
-def test_not_while_an_order_is_in_doubt(story: Story) -> None:
+def test_forget_refuses_while_an_order_is_unresolved(story: Story) -> None:
     story.settled(ADA)
     story.doubtful(ADA, account="office")
     with pytest.raises(LedgerError, match="is unresolved") as caught:
@@ -118,7 +118,7 @@ def test_an_answer_that_comes_after_it_leaves_no_trace(story: Story) -> None:
     assert rows_of_history(story) == 1
 
 
-def test_what_waited_is_not_sent_by_whoever_holds_it(story: Story) -> None:
+def test_a_deleted_order_is_not_sent_by_a_worker_that_has_read_it(story: Story) -> None:
     id = story.asked(ADA)
     story.asked(BOB)
     forget(story.store, ADA)

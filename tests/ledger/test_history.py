@@ -139,7 +139,7 @@ def test_no_more_than_a_page_is_in_memory(on_file: Story, monkeypatch: pytest.Mo
     assert max(alive) <= 11
 
 
-def test_what_a_service_says_can_be_written_down_whatever_it_is(story: Story) -> None:
+def test_any_text_of_a_service_can_be_stored(story: Story) -> None:
     """Or the run would end for it, and each that goes on with it as well."""
     run = story.run()
     story.settled(state=OrderState.REFUSED, outcome="Rejected", detail="no \0 such name", run=run)

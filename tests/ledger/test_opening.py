@@ -61,7 +61,7 @@ def test_opening_makes_one_only_when_that_is_meant(tmp_path: Path) -> None:
     open_ledger(url, create=False).close()
 
 
-def test_without_the_extra_a_line_tells_what_to_install(tmp_path: Path) -> None:
+def test_without_the_extra_an_error_names_it(tmp_path: Path) -> None:
     code = "import sys; sys.modules['sqlalchemy'] = sys.modules['filelock'] = None\n"
     code += "from guestlist.cli import main; sys.exit(main(['forget', 'a@example.com', '--yes']))"
     (tmp_path / "guestlist.db").touch()

@@ -25,7 +25,7 @@ def test_a_worker_may_look_after_any_number_of_accounts_at_a_time(server: Server
         assert orders.unanswered_orders(store) == []
 
 
-def test_whoever_watches_a_run_reads_no_other(story: Story) -> None:
+def test_watching_a_run_reads_no_other_run(story: Story) -> None:
     """A ledger keeps the orders of years, and every watcher counts once a second."""
     run = story.run()
     story.settled(run=run)

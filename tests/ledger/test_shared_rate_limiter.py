@@ -94,7 +94,7 @@ def test_all_processes_together_stay_below_the_limit(processes: list[Process]) -
     assert 300 / moments[-1] > 0.96 * 30
 
 
-def test_a_rest_is_for_all_of_them(processes: list[Process]) -> None:
+def test_a_pause_applies_to_all_processes(processes: list[Process]) -> None:
     one, other = processes[:2]
     before = other.rate_limiter.pauses
     one.rate_limiter.push_back(one.clock.monotonic(), 20.0, refused=True)
@@ -150,7 +150,7 @@ def test_a_moment_that_is_missed_while_the_intent_is_written_is_not_used(
     assert apart == [pytest.approx((1 + MARGIN_SECONDS) / 30, abs=1e-5)]
 
 
-def test_what_went_before_a_rest_was_known_is_counted(
+def test_requests_sent_before_a_pause_was_known_are_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = Aitronos(api_key="ak_1", organization_id="org_1")
@@ -172,7 +172,7 @@ def test_what_went_before_a_rest_was_known_is_counted(
         process.ledger.close()
 
 
-def test_a_rest_right_after_a_reservation_makes_it_void(
+def test_a_pause_right_after_a_reservation_makes_it_invalid(
     processes: list[Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = processes[0]
@@ -325,7 +325,7 @@ class Newer(Vultr):
         return (*super().limits, Limit(1000, 60.0))
 
 
-def test_a_pace_is_begun_anew_when_the_service_has_other_limits(tmp_path: Path) -> None:
+def test_a_rate_limiter_starts_anew_when_the_limits_change(tmp_path: Path) -> None:
     for provider in (VULTR, Newer(api_key="a-key"), VULTR):
         process = Process(tmp_path / "ledger.db", 0.0, provider)
         assert process.reserve() < 1.0

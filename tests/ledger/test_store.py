@@ -286,7 +286,7 @@ def test_another_programs_database_is_refused_and_left_as_it_is(
 
 
 @pytest.mark.parametrize("read_only", [True, False])
-def test_a_file_that_is_no_database_is_told(tmp_path: Path, read_only: bool) -> None:
+def test_a_file_that_is_not_a_database_raises_an_error(tmp_path: Path, read_only: bool) -> None:
     file = tmp_path / "people.csv"
     file.write_text("email\nada@example.com\n" * 100)
     with pytest.raises(LedgerError, match=r"people\.csv is not a SQLite database") as told:
@@ -340,6 +340,6 @@ def end_all(connection: Connection) -> None:
     connection.execute(delete(runs))
 
 
-def test_its_repr_tells_where_it_is_and_no_password(tmp_path: Path) -> None:
+def test_its_repr_shows_the_location_without_the_password(tmp_path: Path) -> None:
     with Ledger(tmp_path / "guestlist.db") as ledger:
         assert repr(ledger) == f"<Ledger: {tmp_path}/guestlist.db>"

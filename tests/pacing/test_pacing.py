@@ -212,7 +212,7 @@ def test_two_limits_together_are_used_and_never_exceeded(
 # ---------------------------------------------------------------------------- who shares
 
 
-def test_accounts_that_the_service_counts_together_share_a_pace() -> None:
+def test_accounts_that_the_service_counts_together_share_a_rate_limiter() -> None:
     simulation, provider = network(VULTR_WINDOW, jitter=0.02)
     guests = Guestlist({"a": provider, "b": provider.model_copy()}, clock=simulation.time)
     accounts = replace(guests._accounts, budget=PATIENT)
@@ -246,7 +246,7 @@ def test_another_service_at_another_address_has_its_own() -> None:
     assert limiters["here"] is not limiters["there"]
 
 
-def test_every_face_of_a_client_shares_the_pace() -> None:
+def test_all_variants_of_a_client_share_the_rate_limiter() -> None:
     guests = Guestlist({"a": Vultr(api_key="a")})
     bound, patient = guests.account("a"), guests.with_budget(total=5)
     limiters = [face._accounts.pick("a").rate_limiter for face in (guests, bound, patient)]
@@ -345,7 +345,7 @@ def fails(budget: Budget, flow: Flow[int], *answers: Response | SendFailure) -> 
     return failed.value
 
 
-def test_attempts_are_told_when_they_are_used_up() -> None:
+def test_the_error_names_the_attempts_if_they_are_used_up() -> None:
     error = fails(Budget(attempts=3), _get(), Response(503))
     assert isinstance(error, ServiceUnavailable)
     assert (error.attempts, error.budget) == (3, "3 attempts")
@@ -356,7 +356,7 @@ def test_attempts_are_told_when_they_are_used_up() -> None:
     assert error.to_dict()["budget"] == "3 attempts"
 
 
-def test_total_is_told_when_the_service_asks_for_more() -> None:
+def test_the_error_names_the_total_if_the_service_asks_for_more_time() -> None:
     error = fails(Budget(total=20), _get(), Response(429, {"retry-after": "60"}))
     assert isinstance(error, RateLimited)
     assert error.retry_after == 60
@@ -364,7 +364,7 @@ def test_total_is_told_when_the_service_asks_for_more() -> None:
     assert "20 s in all" in str(error)
 
 
-def test_total_is_told_when_the_pace_needs_more() -> None:
+def test_the_error_names_the_total_if_the_rate_limit_needs_more_time() -> None:
     time = SimulatedTime()
     provider = Vultr(api_key="a")
     account = Account("cloud", provider, time)
@@ -375,14 +375,14 @@ def test_total_is_told_when_the_pace_needs_more() -> None:
     assert failed.value.happened is False
 
 
-def test_waiting_is_told_when_it_is_used_up() -> None:
+def test_the_error_names_the_waiting_time_if_it_is_used_up() -> None:
     error = fails(Budget(waiting=1.0, attempts=100), _get(), Response(503))
     assert error.budget == "1 s of waiting"
     assert error.waited <= 1.0
     assert "1 s of waiting" in str(error)
 
 
-def test_a_doubt_that_may_not_wait_tells_so() -> None:
+def test_an_unresolved_request_without_time_for_a_lookup_raises_outcome_unknown() -> None:
     time = SimulatedTime()
     account = Account("cloud", Vultr(api_key="a"), time, random=random.Random(0))
 

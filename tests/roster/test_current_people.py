@@ -54,7 +54,7 @@ def test_what_cannot_be_granted_is_no_wish(
     assert of_lena(guestlist_accounts, guestlist_clock, listed) == roles
 
 
-def test_roles_of_one_name_are_told_by_their_ids(
+def test_roles_with_one_name_are_distinguished_by_their_ids(
     guestlist_accounts: dict[str, Any], guestlist_clock: Any
 ) -> None:
     def twins(roles: Iterable[Role]) -> list[Role]:

@@ -117,7 +117,7 @@ def test_files_are_named_as_seen_from_the_roster(folder: Path) -> None:
     assert read_roster(path).ledger.url == f"sqlite:///{folder}/sub/guestlist.db"
 
 
-def test_the_digest_tells_what_was_asked(read: Read) -> None:
+def test_the_digest_depends_on_the_file_and_its_people(read: Read) -> None:
     table = '[[people_from]]\nfile = "{}"\naccounts.chat = true\n'
     text = table.format("people.csv") + table.format("more.toml")
     files = {"people_csv": "email\na@b.co\n", "more_toml": '[[people]]\nemail = "a@b.co"\n'}
@@ -234,7 +234,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("text", "told"), WRONG.items(), ids=[repr(text) for text in WRONG])
-def test_what_is_wrong_is_told_with_its_line(text: str, told: str, read: Read) -> None:
+def test_a_problem_is_reported_with_its_line(text: str, told: str, read: Read) -> None:
     with pytest.raises(ConfigError) as caught:
         read(text)
     line = str(caught.value)
@@ -244,7 +244,7 @@ def test_what_is_wrong_is_told_with_its_line(text: str, told: str, read: Read) -
     assert "\n" not in line
 
 
-def test_all_that_is_wrong_is_told_at_once(read: Read) -> None:
+def test_all_problems_are_reported_together(read: Read) -> None:
     with pytest.raises(ConfigError) as caught:
         read('[[people]]\nemail = "ada"\nuntil = 1\n[limits]\nremoval = 1')
     assert [part.split(": ")[0] for part in caught.value.message.split("; ")] == [

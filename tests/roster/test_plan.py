@@ -84,7 +84,7 @@ def test_somebody_who_is_not_there_is_invited(guests: Guestlist) -> None:
 
 
 @pytest.mark.parametrize("account", ["vultr", "aitronos", "betterauth"])
-def test_whoever_is_there_needs_nothing(guests: Guestlist, account: str) -> None:
+def test_a_member_who_matches_needs_no_change(guests: Guestlist, account: str) -> None:
     members = everybody(guests, account)
     with make_plan(guests, members, accounts=[account]) as plan:
         assert plan.nothing
@@ -167,7 +167,7 @@ def test_someone_who_declined_is_left_in_peace(
 # ---------------------------------------------------------------------------- what members hold
 
 
-def test_roles_of_members_are_asked_for_where_their_records_do_not_tell(guests: Guestlist) -> None:
+def test_roles_of_members_are_requested_if_their_records_lack_them(guests: Guestlist) -> None:
     """Lena is in Engineering and has a policy of her own; what her group brings is not hers. Of
     Ines the roster says no roles, so nobody is asked, and nothing is taken."""
     told: list[tuple[str, str, int]] = []
@@ -229,7 +229,7 @@ def _deferred(email: str, role: str, *, single: bool = False) -> Change:
     )
 
 
-def test_what_is_owed_is_settled(guests: Guestlist, guestlist_accept: Accept) -> None:
+def test_deferred_grants_are_completed(guests: Guestlist, guestlist_accept: Accept) -> None:
     guests.invite(ADA, account="vultr")
     wanted = [want("vultr", ADA, "Engineering", "Billing Viewer")]
     deferred = [_deferred(ADA, "Engineering")]
@@ -245,7 +245,7 @@ def test_what_is_owed_is_settled(guests: Guestlist, guestlist_accept: Accept) ->
     ]
 
 
-def test_a_role_that_is_there_no_more_is_owed_no_more(guests: Guestlist) -> None:
+def test_a_deferred_role_that_no_longer_exists_is_withdrawn(guests: Guestlist) -> None:
     guests.invite(ADA, account="vultr")
     deferred = [_deferred(ADA, "gone long since")]
     assert short(planned(guests, [want("vultr", ADA, "Engineering")], deferred=deferred)) == [
@@ -253,7 +253,7 @@ def test_a_role_that_is_there_no_more_is_owed_no_more(guests: Guestlist) -> None
     ]
 
 
-def test_what_is_owed_where_the_roster_says_nothing(guests: Guestlist) -> None:
+def test_deferred_grants_in_accounts_that_the_roster_does_not_mention(guests: Guestlist) -> None:
     """What a roster has asked for before is withdrawn; what a single call has, is not."""
     deferred = [_deferred(ADA, "Engineering"), _deferred(BEA, "Engineering", single=True)]
     wanted = [want("aitronos", ADA, "Member")]
@@ -343,7 +343,7 @@ def test_days(guests: Guestlist) -> None:
 # ---------------------------------------------------------------------------- what cannot be done
 
 
-def test_a_role_that_there_is_not_is_told_once(guests: Guestlist) -> None:
+def test_an_unknown_role_is_reported_once(guests: Guestlist) -> None:
     """And nobody is invited without it, and nothing is taken away for its sake."""
     wanted = [want("vultr", f"guest{n}@example.com", "Enginering") for n in range(50)]
     lena = want("vultr", "lena@example.org", "Enginering", "role:Support")
@@ -426,7 +426,7 @@ def test_the_policy_holds(guestlist_accounts: Mapping[str, Any], guestlist_clock
     assert "is not in an allowed domain" in change.reason
 
 
-def test_nobody_gets_too_many_mails(guests: Guestlist) -> None:
+def test_no_person_gets_too_many_emails(guests: Guestlist) -> None:
     """From all accounts together, with those of the past days."""
     wanted = [want("vultr", ADA), want("betterauth", ADA, "member"), want("vultr", BEA)]
     past = {ADA: 1, BEA: 0}
@@ -445,7 +445,7 @@ def test_nobody_gets_too_many_mails(guests: Guestlist) -> None:
         (timedelta(days=1), "1 day"),
     ],
 )
-def test_the_period_is_told_as_it_was_written(
+def test_the_period_is_shown_as_it_was_written(
     guests: Guestlist, period: timedelta, words: str
 ) -> None:
     limits = Limits(emails_per_person=1, period=period)

@@ -76,7 +76,7 @@ def test_what_is_written_is_read(guests: Guestlist, tmp_path: Path) -> None:
         assert secret not in path.read_text()
 
 
-def test_the_digest_tells_rosters_apart(guests: Guestlist, tmp_path: Path) -> None:
+def test_the_digest_distinguishes_rosters(guests: Guestlist, tmp_path: Path) -> None:
     one = written(guests, tmp_path / "one", ROSTER)
     same = written(guests, tmp_path / "two", iter(ROSTER))
     other = written(guests, tmp_path / "three", ROSTER[1:])

@@ -100,13 +100,13 @@ def test_a_long_list_has_a_line_for_each() -> None:
     assert [one.place for one in read_roster(FILE).wanted()][3] == "guestlist.toml:15"
 
 
-def test_whoever_is_not_there_is_passed_over() -> None:
+def test_people_who_have_left_are_skipped() -> None:
     gone = [State.DECLINED, State.EXPIRED, State.REVOKED, State.GONE]
     assert pull(FILE, [("cloud", "a@b.co", None, state) for state in gone]).memberships == 0
     assert FILE.read_text() == HEAD
 
 
-def test_who_cannot_be_named_is_told() -> None:
+def test_people_whom_a_roster_cannot_name_are_reported() -> None:
     pulled = pull(
         FILE,
         [

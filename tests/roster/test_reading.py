@@ -170,7 +170,7 @@ def test_a_fault_of_ours_is_no_error_of_an_account() -> None:
         make_plan(guests, [], allow_empty=True, progress=fault)
 
 
-def test_a_full_disk_is_told() -> None:
+def test_a_full_disk_raises_an_error() -> None:
     with scratch() as space:
         space._db.execute("PRAGMA max_page_count = 100")
         facts = (Fact(f"{n}@example.com", 0, Kind.WANTED, False, "", "x" * 99) for n in range(9999))

@@ -208,7 +208,7 @@ def test_a_row_may_lack_its_last_values(read: Read) -> None:
     assert found(read, "email,groups,until,x\na@b.co,ops\n") == [("a@b.co", "chat", None)]
 
 
-def test_all_that_is_wrong_is_told_at_the_end(read: Read) -> None:
+def test_all_problems_are_reported_at_the_end(read: Read) -> None:
     rows = read(
         FILE, people_csv="email,group\nada,ops\na@b.co,ops\ne@b.co,x\nb@b.co,dev\n"
     ).wanted()

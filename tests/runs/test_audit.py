@@ -91,7 +91,7 @@ def test_who_is_in_the_roster_and_missing(audit: Audit) -> None:
     ]
 
 
-def test_what_cannot_be_told_is_unclear_and_not_missing(audit: Audit) -> None:
+def test_an_unknown_membership_is_unclear_and_not_missing(audit: Audit) -> None:
     a = service(members_show_emails=False)(people=(member(None, login="ada-l"),))
     assert found(audit(wants(), a=a)) == [
         (

@@ -33,7 +33,7 @@ def test_believing_an_early_look_invites_twice(
 
 
 @pytest.mark.parametrize("column", ["httpx", "httpx async", "httpx2", "httpx2 async"])
-def test_using_a_connection_with_left_over_bytes_tells_somebody_else_s_result(
+def test_reusing_a_connection_with_trailing_bytes_returns_the_wrong_answer(
     column: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream.Stream, "_keep_last", lambda self, data: data)

@@ -243,14 +243,14 @@ def test_an_answer_may_end_with_the_connection(
     assert answer.content == LARGE
 
 
-def test_an_answer_that_is_cut_off_is_none(send: Callable[..., Answers], service: Wanted) -> None:
+def test_a_truncated_answer_raises_an_error(send: Callable[..., Answers], service: Wanted) -> None:
     with service(answering(answer_of(200, LARGE, {})[:-1])) as there:
         (answer,) = send(outgoing(there.url))
     assert isinstance(answer, SendFailure)
     assert answer.status == 200
 
 
-def test_a_connection_that_breaks_is_told(send: Callable[..., Answers], service: Wanted) -> None:
+def test_a_broken_connection_raises_an_error(send: Callable[..., Answers], service: Wanted) -> None:
     def serve(connection: socket.socket) -> None:
         read_request(connection)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -320,7 +320,7 @@ def test_a_connection_that_ended_while_nobody_looked_is_not_used_again(
     assert [type(one) for one in answers] == [Response, Response]
 
 
-def test_whoever_is_not_trusted_is_told_nothing(send: Callable[..., Answers]) -> None:
+def test_an_untrusted_server_receives_nothing(send: Callable[..., Answers]) -> None:
     stranger = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(stranger)
     with Service(tls=stranger) as there:

@@ -19,7 +19,7 @@ def look(guests: Any, ledger: Ledger) -> list[bool]:
     return [ledger.answered(one, guests.status(one.email)) for one in ledger.waiting()]
 
 
-def test_each_answer_is_told_once(make: Any, ledger: Ledger) -> None:
+def test_each_answer_is_returned_once(make: Any, ledger: Ledger) -> None:
     guests = make(ledger=ledger)
     guests.invite(ADA)
     guests.invite(GRACE)

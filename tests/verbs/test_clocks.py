@@ -56,7 +56,7 @@ def test_it_does_not_matter_where_answers_are_dated(make: Any, days: int) -> Non
     ],
     ids=lambda headers: str(headers["date"]),
 )
-def test_a_date_that_does_not_tell_the_time(faulty: Any, headers: dict[str, str]) -> None:
+def test_a_date_without_a_time(faulty: Any, headers: dict[str, str]) -> None:
     def date(_: httpx.Request, answer: httpx.Response | None) -> None:
         if answer is not None:
             answer.headers.update(headers)

@@ -105,7 +105,7 @@ SECOND = {"vultr": ("refuse", "allow"), "aitronos": ("refuse", "resend")}
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_whatever_the_service_does_about_duplicates(guests: Any, which: int) -> None:
+def test_with_every_behavior_for_duplicates(guests: Any, which: int) -> None:
     guests.service.configure(duplicates=SECOND[guests.case.name][which])
     for _ in range(3):
         guests.invite(ADA)
@@ -248,7 +248,7 @@ def test_a_role_by_id_or_value(guests: Any) -> None:
 
 
 @on_aitronos
-def test_another_role_than_the_open_invitation_offers_is_told(guests: Any) -> None:
+def test_a_role_that_the_open_invitation_does_not_offer_is_reported(guests: Any) -> None:
     guests.invite(ADA, role="Member")
     result = guests.invite(ADA, role="Admin")
     assert result.outcome is Outcome.ALREADY_INVITED
@@ -314,7 +314,7 @@ def test_a_role_that_the_service_cannot_take(guests: Any, role: Any) -> None:
 
 
 @on_aitronos
-def test_without_a_mail(guests: Any) -> None:
+def test_without_an_email(guests: Any) -> None:
     result = guests.invite(ADA, send_email=False)
     assert result.outcome is Outcome.INVITED
     assert result.email_sent is False
@@ -322,7 +322,7 @@ def test_without_a_mail(guests: Any) -> None:
 
 
 @on_vultr
-def test_a_mail_that_cannot_be_suppressed(guests: Any) -> None:
+def test_an_email_that_cannot_be_suppressed(guests: Any) -> None:
     with pytest.raises(Unsupported, match="no way to suppress the email"):
         guests.invite(ADA, send_email=False)
     assert guests.requests == []
@@ -402,14 +402,14 @@ def test_a_key_that_may_only_read(make: Any, case: Any, sandbox: Any) -> None:
 # ---------------------------------------------------------------------------- what it tells
 
 
-def test_what_is_told_of_it(guests: Any) -> None:
+def test_the_outcome_of_invite_is_an_event(guests: Any) -> None:
     guests.invite(ADA)
     (outcome,) = [event for event in guests.events if event.name == "outcome"]
     assert (outcome.email, outcome.detail, outcome.account) == (ADA, "invited", "home")
 
 
 @on_vultr
-def test_what_the_service_did_not_tell_is_marked(guests: Any) -> None:
+def test_estimated_dates_are_marked(guests: Any) -> None:
     invitation = guests.invite(ADA).guest.invitation
     assert invitation.estimated <= {"created_at", "expires_at"}
 

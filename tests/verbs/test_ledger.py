@@ -235,7 +235,7 @@ def test_the_clock_of_the_machine_that_looks_may_be_ahead(
 @on_vultr
 @pytest.mark.parametrize("before", [True, False], ids=["unsent", "done"])
 @pytest.mark.parametrize("verb", ["resend", "invite"])
-def test_a_mail_that_goes_again_goes_once(
+def test_a_resend_sends_one_email(
     faulty: Any, make: Any, ledger: Ledger, before: bool, verb: str
 ) -> None:
     """The invitation was there before: only its expiry tells."""
@@ -355,7 +355,7 @@ def test_an_invitation_that_has_lapsed_before_is_no_trace_of_the_killed_call(
 
 @everywhere
 @pytest.mark.parametrize("before", [True, False], ids=["unsent", "done"])
-def test_what_mails_nobody_is_simply_done_again(
+def test_a_change_without_an_email_is_repeated(
     faulty: Any, make: Any, ledger: Ledger, before: bool
 ) -> None:
     guests = make(ledger=ledger)
@@ -564,7 +564,7 @@ def test_two_programs_that_send_at_once_send_one_email(
 
 
 @on_vultr
-def test_roles_for_later_are_owed_once(make: Any, ledger: Ledger, tmp_path: Path) -> None:
+def test_deferred_roles_are_stored_once(make: Any, ledger: Ledger, tmp_path: Path) -> None:
     guests = make(ledger=ledger)
     role = guests.case.role
     result = guests.invite(ADA, role=["group:Engineering", role])
@@ -601,7 +601,7 @@ def several_roles(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @on_aitronos
-def test_whoever_is_revoked_is_owed_nothing(
+def test_revoking_an_invitation_cancels_deferred_roles(
     make: Any, ledger: Ledger, tmp_path: Path, several_roles: None
 ) -> None:
     """Or inviting anew without the role would give it."""
@@ -612,7 +612,9 @@ def test_whoever_is_revoked_is_owed_nothing(
 
 
 @on_vultr
-def test_whoever_is_removed_is_owed_nothing(make: Any, ledger: Ledger, tmp_path: Path) -> None:
+def test_removing_a_person_cancels_deferred_roles(
+    make: Any, ledger: Ledger, tmp_path: Path
+) -> None:
     guests = make(ledger=ledger)
     guests.invite(ADA, role="group:Engineering")
     guests.accept(ADA)
@@ -629,7 +631,7 @@ def test_without_a_ledger_roles_for_later_are_refused(guests: Any) -> None:
 
 
 @on_aitronos
-def test_what_the_invitation_cannot_carry_is_owed(
+def test_roles_that_the_invitation_cannot_have_are_deferred(
     make: Any, ledger: Ledger, tmp_path: Path, several_roles: None
 ) -> None:
     guests = make(ledger=ledger)
@@ -728,7 +730,7 @@ def test_a_refusal_stays_the_error_when_it_cannot_be_written_down(
 
 @on_vultr
 @pytest.mark.parametrize("kind", ["sync"], indirect=True)
-def test_a_killed_call_that_mails_nobody_is_closed_once_it_is_surely_over(
+def test_a_killed_call_without_an_email_ends_after_the_grace_period(
     faulty: Any, make: Any, ledger: Ledger, tmp_path: Path
 ) -> None:
     """Nobody makes it again by itself: it was asked for by a person, and not by a roster."""
@@ -747,7 +749,7 @@ def test_a_killed_call_that_mails_nobody_is_closed_once_it_is_surely_over(
 
 @on_vultr
 @pytest.mark.parametrize("kind", ["sync"], indirect=True)
-def test_a_killed_invitation_is_found_with_what_is_owed(
+def test_a_killed_invitation_is_found_with_its_deferred_roles(
     faulty: Any, make: Any, ledger: Ledger, tmp_path: Path
 ) -> None:
     guests = make()

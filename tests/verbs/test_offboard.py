@@ -273,7 +273,7 @@ def test_all_names_of_a_person(run: Run) -> None:
     assert {"m1", "m2", "m3"} == GONE
 
 
-def test_without_a_login_it_cannot_be_told(run: Run) -> None:
+def test_without_a_login_the_outcome_is_unknown(run: Run) -> None:
     accounts = {"hub": place(Logins, "1", person("m1", login="ada-l"), invited=ADA)}
     [planned] = run(accounts, ADA, dry_run=True)
     assert (len(only([planned]).invitations), planned.access_remains) == (1, False)
@@ -327,7 +327,7 @@ def test_the_accounts_are_left_at_the_same_time() -> None:
         assert outcomes(guests.offboard(ADA)[0]) == {"1": "removed", "2": "removed"}
 
 
-def test_a_service_without_a_list_of_members_cannot_tell(run: Run) -> None:
+def test_without_a_list_of_members_the_outcome_is_unknown(run: Run) -> None:
     from tests.roster.services import People
 
     class Blind(People):

@@ -172,7 +172,7 @@ def test_without_roles_it_says_that_nothing_can_be_done_yet(make: Any, after: An
 
 @everywhere
 @pytest.mark.parametrize("remembers", [False, True], ids=["", "ledger"])
-def test_a_role_that_is_none_is_told_before_anything_is_sent(
+def test_an_invalid_role_is_reported_before_anything_is_sent(
     make: Any, ledger: Ledger, remembers: bool
 ) -> None:
     guests = make(ledger=ledger if remembers else None)

@@ -106,7 +106,7 @@ def test_every_kind(guests: Any, role: str) -> None:
 
 @on_vultr
 @pytest.mark.parametrize("reattach", ["accept", "refuse"])
-def test_whatever_the_service_does_about_attaching_twice(guests: Any, reattach: str) -> None:
+def test_with_every_behavior_for_repeated_assignments(guests: Any, reattach: str) -> None:
     guests.service.configure(reattach=reattach)
     for outcome in (RoleOutcome.ASSIGNED, RoleOutcome.ALREADY_ASSIGNED):
         assert guests.assign_role(guests.case.member, "role:Support").outcome is outcome
@@ -154,7 +154,7 @@ def test_an_assumable_role_is_not_assigned(guests: Any) -> None:
 
 
 @on_vultr
-def test_a_name_that_fits_two_is_told_with_both(guests: Any) -> None:
+def test_an_ambiguous_role_is_reported_with_both_matches(guests: Any) -> None:
     with pytest.raises(UnknownRole) as caught:
         guests.assign_role(guests.case.member, "Support")
     ids = [one.id for one in guests.roles() if one.name == "Support"]
@@ -164,7 +164,7 @@ def test_a_name_that_fits_two_is_told_with_both(guests: Any) -> None:
 
 
 @pytest.mark.parametrize("verb", ["assign_role", "unassign_role"])
-def test_a_name_that_fits_nothing_is_told_with_the_nearest(guests: Any, verb: str) -> None:
+def test_an_unknown_role_is_reported_with_similar_names(guests: Any, verb: str) -> None:
     typo = guests.case.role[:-1] + "z"
     with pytest.raises(UnknownRole, match="home: there is no role") as caught:
         getattr(guests, verb)(guests.case.member, typo)
@@ -232,7 +232,7 @@ def test_access_says_what_is_held(guests: Any) -> None:
 
 
 @on_vultr
-def test_access_tells_direct_from_inherited_and_through_what(guests: Any) -> None:
+def test_access_distinguishes_direct_from_inherited_roles(guests: Any) -> None:
     access = guests.access("omar@example.org")
     assert labels(access, direct=True) >= {"group:Support", "Billing Viewer"}
     assert labels(access, direct=False) >= {"Support Engineer", "policy:Ticket Handling"}

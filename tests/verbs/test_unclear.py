@@ -21,7 +21,7 @@ def bounced(guests: Any) -> None:
 
 
 @on_betterauth
-def test_a_word_that_nobody_knows_is_no_reason_to_mail_again(faulty: Any) -> None:
+def test_an_unknown_state_causes_no_second_email(faulty: Any) -> None:
     guests = faulty(lambda _request, _answer: None, settings={"reinvite_cancels": True})
     guests.invite(ADA)
     bounced(guests)

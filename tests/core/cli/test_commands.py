@@ -54,7 +54,7 @@ def test_invite_again_changes_nothing(cli: Cli, sandbox: Sandbox) -> None:
     assert len(list(sandbox.outbox.to(ADA))) == 1
 
 
-def test_invite_with_a_role_and_without_a_mail(cli: Cli, sandbox: Sandbox) -> None:
+def test_invite_with_a_role_and_without_an_email(cli: Cli, sandbox: Sandbox) -> None:
     run = cli("invite", ADA, "-a", "aitronos", "--role", "member", "--no-email")
     assert "invited  Member  not sent" in run.out
     assert not sandbox.outbox.emails
@@ -105,7 +105,7 @@ def test_status_asks_every_account_at_once(cli: Cli, monkeypatch: pytest.MonkeyP
     ]
 
 
-def test_status_names_the_role_that_the_service_tells_by_its_id(cli: Cli) -> None:
+def test_status_names_a_role_of_which_the_service_shows_only_the_id(cli: Cli) -> None:
     cli("invite", ADA, "-a", "aitronos", "--role", "Member")
     assert "pending  Member" in cli("status", ADA, "-a", "aitronos").out
 

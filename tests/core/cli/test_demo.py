@@ -16,7 +16,7 @@ from guestlist.plugins import Plugins, installed
 from .conftest import Cli, script
 
 
-def test_the_program_tells_the_whole_story() -> None:
+def test_the_demo_plays_the_whole_scenario() -> None:
     done = script("demo")
     assert (done.returncode, done.stderr) == (0, "")
     assert 'guests.invite("ada@example.com", account="vultr")' in done.stdout

@@ -113,7 +113,7 @@ def test_in_the_middle_of_changes_on_two_accounts(service: Silent) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
-def test_whoever_is_told_twice_to_end_waits_for_what_is_under_way(
+def test_a_second_signal_does_not_end_the_wait_for_requests(
     service: Silent, by: signal.Signals
 ) -> None:
     with Path("guestlist.toml").open("a") as file:

@@ -68,7 +68,7 @@ def test_errors_are_in_the_document_and_on_stderr(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("command", ["check", "members"])
-def test_a_service_that_is_down_is_told_in_json_too(plain: Cli, command: str) -> None:
+def test_an_unavailable_service_is_reported_in_json_too(plain: Cli, command: str) -> None:
     Path("guestlist.toml").write_text(
         '[accounts.cloud]\nprovider = "vultr"\napi_key = "k-123456"\n'
         'base_url = "http://127.0.0.1:9"\n[budget]\nattempts = 1\n'

@@ -79,7 +79,7 @@ def test_what_was_said_is_wrapped_before_the_role_is_left_out(
     assert plain("log").table[0].split()[:6] == WIDE
 
 
-def test_verbose_tells_all_that_happened(plain: Cli, week: Story) -> None:
+def test_verbose_shows_the_whole_history(plain: Cli, week: Story) -> None:
     run = plain("log", ADA, "-v")
     assert [line for line in run.table if line] == [
         "When     21 Nov 2026, 12:00:00 UTC",
@@ -244,7 +244,7 @@ def test_nobody_of_that_name(plain: Cli, week: Story) -> None:
     assert "has no orders of this person (adda@example.com)" in run.err
 
 
-def test_forget_somebody_in_doubt(plain: Cli, week: Story) -> None:
+def test_forget_a_person_with_an_unresolved_request(plain: Cli, week: Story) -> None:
     run = plain("forget", BOB, "--yes")
     assert run.code == 1
     assert "a request for this person is unresolved" in run.err

@@ -106,7 +106,7 @@ def test_ctrl_c_says_how_to_go_on(
     assert f"{ADA}: the same command continues" in run.err
 
 
-def test_a_role_that_is_none(cli: Cli, sandbox: Sandbox) -> None:
+def test_an_invalid_role(cli: Cli, sandbox: Sandbox) -> None:
     run = cli("onboard", ADA, "-a", "vultr", "--role", "group:Suport")
     assert run.code == 2
     assert "group:Support" in run.err
@@ -134,7 +134,7 @@ def test_changes_are_written_into_the_ledger_that_is_named(cli: Cli) -> None:
     assert not Path("guestlist.db").exists()
 
 
-def test_what_is_owed_is_settled_by_the_same_ledger(cli: Cli, sandbox: Sandbox) -> None:
+def test_deferred_roles_are_granted_with_the_same_ledger(cli: Cli, sandbox: Sandbox) -> None:
     Path("guestlist.toml").write_text('[accounts.vultr]\nprovider = "vultr"\n')
     cli("invite", ADA, "-a", "vultr", "--ledger", "changes.db", "--role", "group:Support")
     accept_all(sandbox)
@@ -190,7 +190,7 @@ def test_the_one_that_is_configured(
     assert written("there/mine.db") == [("invite", ADA, "invited")]
 
 
-def test_a_place_that_is_none_is_told_before_anything_is_sent(
+def test_an_invalid_ledger_location_is_reported_before_anything_is_sent(
     configured: Callable[..., Run], sandbox: Sandbox
 ) -> None:
     run = configured("invite", ADA, more="[ledger]\nurl = 5")

@@ -87,7 +87,7 @@ def test_a_plan_shows_each_change_and_sends_nothing(roster: Roster, sandbox: San
     assert not sandbox.outbox.emails
 
 
-def test_what_would_change_is_told_to_a_pipeline(roster: Roster) -> None:
+def test_detailed_exitcode_reports_changes_to_a_pipeline(roster: Roster) -> None:
     assert roster("plan", "--detailed-exitcode").code == 2
     assert roster("plan", "--detailed-exitcode", "--json").document["exit_code"] == 2
     roster("apply", "--yes")
@@ -142,7 +142,7 @@ def test_ceilings_have_to_be_confirmed(roster: Roster, sandbox: Sandbox) -> None
     assert emails(sandbox).total() == 2
 
 
-def test_nobody_gets_too_many_mails(roster: Roster, sandbox: Sandbox) -> None:
+def test_no_person_gets_too_many_emails(roster: Roster, sandbox: Sandbox) -> None:
     with Path("guestlist.toml").open("a") as file:
         file.write("[limits]\nemails_per_person = 1\n")
     shown = roster("plan")
@@ -306,7 +306,7 @@ def test_two_runs_at_a_time_are_refused(roster: Roster) -> None:
     assert "another run is under way" in refused.err
 
 
-def test_a_roster_that_is_wrong_is_told_with_its_lines(roster: Roster) -> None:
+def test_an_invalid_roster_is_reported_with_its_lines(roster: Roster) -> None:
     Path("guestlist.toml").write_text(ROSTER.replace("ada@example.com", "ada at example"))
     wrong = roster("plan")
     assert wrong.code == 2
@@ -492,7 +492,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, *errors: GuestlistError) -> None:
 
 
 @pytest.mark.parametrize("error", [Unauthorized("no such key"), ServiceUnavailable("it is down")])
-def test_an_account_that_fails_keeps_no_other_from_giving_what_is_owed(
+def test_a_failing_account_does_not_stop_deferred_roles_in_others(
     owing: Roster, monkeypatch: pytest.MonkeyPatch, error: GuestlistError
 ) -> None:
     failing(monkeypatch, error)
@@ -549,7 +549,7 @@ def test_an_account_that_cannot_be_read_is_not_nothing_to_do(half: Roster) -> No
     assert "Plan: 1 to invite; bad could not be read." in half("plan").table
 
 
-def test_what_a_plan_in_a_file_was_made_without_is_told_again(
+def test_a_saved_plan_reports_the_accounts_that_it_leaves_out(
     half: Roster, sandbox: Sandbox
 ) -> None:
     edit("omar@example.org", "ada@example.com")
@@ -560,7 +560,7 @@ def test_what_a_plan_in_a_file_was_made_without_is_told_again(
     assert emails(sandbox) == {("vultr", "ada@example.com"): 1}
 
 
-def test_a_reason_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_reason_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
     addresses = [f"{name}@example.com" for name in ("ada", "bob", "eve")]
     why = ["it has no way to do that", "it has no way to do that", "declined"]
     changes = [
@@ -579,7 +579,7 @@ def test_a_reason_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_a_role_that_there_is_not_is_told_once(roster: Roster) -> None:
+def test_an_unknown_role_is_reported_once(roster: Roster) -> None:
     edit('["Member"]', '["Nobody"]')
     done = roster("plan")
     assert (done.out + done.err).count("there is no role 'Nobody'") == 1
@@ -588,7 +588,7 @@ def test_a_role_that_there_is_not_is_told_once(roster: Roster) -> None:
     )
 
 
-def test_people_who_were_held_back_are_told_again(roster: Roster) -> None:
+def test_people_who_were_left_out_are_reported_again(roster: Roster) -> None:
     edit('["Member"]', '["Nobody"]')
     roster("plan", "--out", "team.plan")
     done = roster("apply", "--plan", "team.plan", "--yes")
@@ -725,7 +725,7 @@ def roster_log(cli: Cli, address: str) -> list[dict[str, Any]]:
     return cli("log", address, "--ledger", "ledger.db", "--json").results
 
 
-def test_other_roles_are_owed_when_the_roster_wants_others(
+def test_other_roles_are_deferred_if_the_roster_changes(
     roster: Roster, cli: Cli, sandbox: Sandbox
 ) -> None:
     roster("apply", "--yes")

@@ -97,7 +97,7 @@ def test_what_failed_in_another_process_is_no_success(
     assert [(one["error"], one["email"]) for one in applied.errors] == [(error, "ada@example.com")]
 
 
-def test_what_no_process_can_tell_comes_before_what_was_refused(cli: Cli, url: str) -> None:
+def test_unknown_outcomes_come_before_refusals(cli: Cli, url: str) -> None:
     """Of many failures only the first are told, and the exit code is theirs."""
     store = Store(url)
     run = begin(store, *(f"p{number}@example.com" for number in range(30)), "ada@example.com")
@@ -111,7 +111,7 @@ def test_what_no_process_can_tell_comes_before_what_was_refused(cli: Cli, url: s
     assert len(applied.errors) == 20
 
 
-def test_what_fails_in_this_process_is_told_once(cli: Cli, url: str, sandbox: Sandbox) -> None:
+def test_a_failure_in_this_process_is_reported_once(cli: Cli, url: str, sandbox: Sandbox) -> None:
     store = Store(url)
     begin(store, "ada@example.com", "no address")
     store.close()
@@ -137,7 +137,7 @@ def test_another_roster_takes_the_place_of_a_run_that_was_interrupted(
     store.close()
 
 
-def test_what_is_left_for_an_account_that_is_not_configured_is_told(cli: Cli, url: str) -> None:
+def test_orders_of_an_account_that_is_not_configured_are_reported(cli: Cli, url: str) -> None:
     store = Store(url)
     begin(store, "ada@example.com", account="gone")
     store.close()

@@ -99,7 +99,7 @@ def test_bad_json_is_a_400(page: httpx.Client, path: str, body: bytes) -> None:
     assert answer.json()["error"]
 
 
-def test_one_mail(page: httpx.Client, invite: Invite) -> None:
+def test_one_email(page: httpx.Client, invite: Invite) -> None:
     invite("ada@example.com")
     assert "••••••" in page.get("/api/emails/mail-1").json()["link"]
     assert "secret" in page.get("/api/emails/mail-1?links=show").json()["link"]
@@ -180,20 +180,20 @@ def test_ids_are_taken_as_they_are(control: SandboxControl) -> None:
         ("services/club/configure", '{"switches": {"duplicates": []}}'),
     ],
 )
-def test_what_cannot_be_is_told_in_json(page: httpx.Client, path: str, body: str) -> None:
+def test_an_invalid_request_is_answered_in_json(page: httpx.Client, path: str, body: str) -> None:
     answer = page.post(f"/api/{path}", content=body)
     assert answer.status_code == 400, answer.text
     assert isinstance(answer.json()["error"], str)
 
 
 @pytest.mark.parametrize("path", ["/api/", "/api/nothing", "/api/emails/mail-9"])
-def test_unknown_paths_are_told_in_json(page: httpx.Client, path: str) -> None:
+def test_unknown_paths_are_reported_in_json(page: httpx.Client, path: str) -> None:
     answer = page.get(path)
     assert answer.status_code == 404
     assert isinstance(answer.json()["error"], str)
 
 
-def test_bug_in_a_service_is_told(
+def test_a_bug_in_a_service_is_reported(
     control: SandboxControl, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(SandboxError, match="RuntimeError: a bug in the club") as caught:

@@ -60,7 +60,7 @@ def test_table(
     burst=st.integers(1, 60),
     window=st.booleans(),
 )
-def test_never_too_many_and_waiting_as_told_is_enough(
+def test_a_request_is_allowed_after_retry_after(
     gaps: list[int], rate: int, burst: int, window: bool
 ) -> None:
     limit: RateLimit = SlidingWindow(burst, per=1.5) if window else TokenBucket(rate, 1.5, burst)

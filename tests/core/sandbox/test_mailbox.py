@@ -25,7 +25,7 @@ def test_empty(page: httpx.Client) -> None:
     assert "15 Jan 2027, 08:00:00 UTC" in text
 
 
-def test_list_tells_the_newest_first_and_filters(page: httpx.Client, invite: Invite) -> None:
+def test_the_list_shows_the_newest_first_and_filters(page: httpx.Client, invite: Invite) -> None:
     invite("ada@example.com")
     invite("Grace@example.com", "choir")
     text = page.get("/").text
