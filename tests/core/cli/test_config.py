@@ -97,7 +97,7 @@ def test_init_asks_in_a_terminal_and_checks_the_key(
     run = plain("config", "init", "betterauth")
     assert run.code == 0
     assert "better-auth: the key can read (" in run.out
-    assert "Only reading was checked." in run.err
+    assert "A key that may only read can pass" in run.err
     assert account["token"] not in run.out + run.err
     assert FILE.stat().st_mode & 0o077 == 0
     assert tomllib.loads(FILE.read_text())["accounts"]["betterauth"] == {

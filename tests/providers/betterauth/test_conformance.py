@@ -111,7 +111,25 @@ DOCUMENTED = (
         Conflict,
         error_contains="only role",
     ),
-    Example("organization", [{"id": "ORGANIZATION_ID", "name": "Works"}], "Works"),
+    Example(
+        "organization",
+        [[{"id": "ORGANIZATION_ID", "name": "Works"}], {"error": None, "success": True}],
+        "Works",
+        several=True,
+        sends=[
+            "read POST",
+            "/organization/has-permission",
+            '"permissions":{"invitation":["create"]}',
+            IN_THE_ORGANIZATION,
+        ],
+    ),
+    Example(
+        "organization",
+        [[{"id": "ORGANIZATION_ID", "name": "Works"}], {"error": None, "success": False}],
+        Forbidden,
+        several=True,
+        error_contains="may not invite",
+    ),
     Example(
         "organization",
         [{"id": "o2", "name": "Works"}],

@@ -329,6 +329,7 @@ def test_a_member_s_token(
         lambda: limited.revoke("cy@example.com"),
         lambda: limited.remove("bo@example.com"),  # the server answers 401
         lambda: limited.assign_role("bo@example.com", "admin"),
+        limited.check,  # the server says that this member may not invite
     )
     for attempt in attempts:
         with pytest.raises(Forbidden):

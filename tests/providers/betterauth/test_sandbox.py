@@ -60,6 +60,7 @@ def invite(email: str, *role: str, **more: Any) -> Ask:
     return post("invite-member", email=email, role=list(role), **more)
 
 
+MAY_INVITE = {"invitation": ["create"]}
 TEXTS: list[Any] = [None, 5, 1.5, True, [], {}, "", ["x"]]
 ROLES: list[Any] = [*TEXTS, [5], [["member"]], [""]]
 INVITE = {
@@ -165,6 +166,9 @@ STEPS: list[Ask | Act] = [
     Ask("GET", "list", token="nonsense"),
     Ask("GET", "list", token=""),
     invite("di@example.com", "member", token="nonsense"),
+    post("has-permission", permissions=MAY_INVITE),
+    post("has-permission", permissions=MAY_INVITE, token="member"),
+    Ask("POST", "has-permission", {"organizationId": "nope", "permissions": MAY_INVITE}),
     Ask("GET", "nowhere"),
     Ask("GET", "invite-member"),
 ]

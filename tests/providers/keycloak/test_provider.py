@@ -21,6 +21,7 @@ from guestlist.errors import (
     Unauthorized,
 )
 from guestlist.models import Outcome, State
+from guestlist.roster.same_organization import check_distinct
 from guestlist.sandbox import Sandbox
 from guestlist_keycloak import Keycloak
 from guestlist_keycloak.sandbox import KeycloakService
@@ -101,9 +102,22 @@ def test_an_expired_invitation_is_renewed_with_one_email(place: Place) -> None:
     place.accept()
 
 
+def test_the_same_organization_of_a_realm_is_one_account(place: Place) -> None:
+    one = Keycloak(**place.running.settings)
+    another = {"client_id": "another", "client_secret": "another-secret"}
+    with pytest.raises(ConfigError, match="the same provider, address and realm and organization"):
+        check_distinct({"one": one, "two": one.model_copy(update=another)})
+    check_distinct({"one": one, "two": one.model_copy(update={"realm": "other"})})
+
+
 def test_the_names_of_an_invitation_are_kept(place: Place) -> None:
+    names = {"first_name": "Ada", "last_name": "Byron"}
     with place.client() as guests:
-        guests.invite(ADA, options={"first_name": "Ada", "last_name": "Byron"})
+        invited = guests.invite(ADA, options=names).guest.invitation
+        assert invited is not None
+        again = guests.accounts["kc"].copy_of(invited).options
+        assert again is not None
+        assert again.model_dump() == names
         guests.invite(ADA, if_exists="replace")
         place.accept()
         member = guests.status(ADA).member

@@ -20,7 +20,7 @@ FLAGS = {
 instead."""
 
 ONLY_READ = (
-    "Only reading was checked. If a key may not invite, most services show it only when it tries."
+    "A key that may only read can pass: most services show it only when the key tries to invite."
 )
 """The hint after a successful check of a key."""
 

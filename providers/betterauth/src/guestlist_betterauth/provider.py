@@ -47,6 +47,8 @@ _MEMBER = (
     "If the member exists, the token's owner is not in this organization: check organization_id"
     " with `guestlist check`."
 )
+_OWNER_NEEDED = "Use an owner's or admin's token."
+
 _MEANINGS: dict[str, tuple[type[GuestlistError] | None, str]] = {
     "USER_IS_ALREADY_INVITED_TO_THIS_ORGANIZATION": (Conflict, ""),
     "USER_IS_ALREADY_A_MEMBER_OF_THIS_ORGANIZATION": (Conflict, ""),
@@ -57,7 +59,7 @@ _MEANINGS: dict[str, tuple[type[GuestlistError] | None, str]] = {
     "MEMBER_NOT_FOUND": (NotFound, _MEMBER),
     "ROLE_NOT_FOUND": (None, "List the roles that the server has in role_names."),
     # The server answers 401 although the token is valid.
-    "YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_MEMBER": (Forbidden, "Use an owner's or admin's token."),
+    "YOU_ARE_NOT_ALLOWED_TO_DELETE_THIS_MEMBER": (Forbidden, _OWNER_NEEDED),
 }
 """The error class and hint for the server's error codes. A class of None keeps the class that
 follows from the status. Nearly all codes come with 400."""
@@ -131,7 +133,11 @@ class BetterAuth(Provider):
 
     @operation
     def organization(self) -> Flow[str]:
-        """Returns the name of the organization. The token's owner has to be a member of it."""
+        """Returns the name of the organization. The token's owner has to be a member of it.
+
+        Raises:
+            Forbidden: the token's owner may not invite: the server answers that.
+        """
         reply = yield Request.get("organization", "list")
         names = {raw["id"]: str(raw["name"]) for raw in reply.items()}
         if self.organization_id not in names:
@@ -140,6 +146,10 @@ class BetterAuth(Provider):
                 f"the token's owner is not in an organization with the id {self.organization_id}",
                 hint=f"Check organization_id. The owner's organizations: {known}.",
             )
+        permissions = {"invitation": ["create"]}
+        reply = yield self._post("has-permission", Effect.READ, permissions=permissions)
+        if not reply.mapping()["success"]:
+            raise Forbidden("the token's owner may not invite", hint=_OWNER_NEEDED)
         return names[self.organization_id]
 
     @operation

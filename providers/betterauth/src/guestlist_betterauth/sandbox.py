@@ -55,6 +55,7 @@ BODY_TYPES = {
     "cancel-invitation": {"invitationId": "string"},
     "update-member-role": {"role": "", "memberId": "string", "organizationId": "string?"},
     "remove-member": {"memberIdOrEmail": "string", "organizationId": "string?"},
+    "has-permission": {"organizationId": "string?", "permissions": "object"},
 }
 """The fields of each request body and their types; `?` marks an optional field. The field `role`
 has no type: it is a string or a list of strings. The server reports errors in this order."""
@@ -123,6 +124,14 @@ class BetterAuthService(OrganizationService):
             "id": self.organization_id,
         }
         return [organization]
+
+    @routes.post(f"{MOUNT}/organization/has-permission")
+    def has_permission(self, request: IncomingRequest) -> Any:
+        """Answers whether the caller may manage people. The permissions in the body are ignored."""
+        caller = self.organization.record_of(request.caller)
+        if self.is_foreign(request.body) or caller is None:
+            raise coded("User is not a member of the organization", 401)
+        return {"error": None, "success": caller.manages}
 
     @routes.get(f"{MOUNT}/organization/list-invitations")
     def list_invitations(self, request: IncomingRequest) -> Any:
