@@ -14,7 +14,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 from tests import postgres
-from tests.durable.kit import GRACE, Blind, Facts, Machine, Summarized, _read, change, invites
+from tests.durable.kit import GRACE, LOST, Blind, Facts, Machine, Summarized, _read, change, invites
 from tests.durable.test_engine import Pool
 
 from guestlist.changes import Action, Change
@@ -130,6 +130,16 @@ def test_details_are_read_only_for_people_who_were_invited_before(tmp_path: Path
     assert machine.run(run).left == 0
     assert not [path for path in reads if path.startswith("/invitations/")]
     assert machine.service.emails == {one.email: 1 for one in invites(300)[290:]} | {BOB: 1}
+
+
+def test_no_details_are_read_to_look_up_hundreds_of_lost_answers(tmp_path: Path) -> None:
+    """The requests of 10,000 earlier invitations would delay the run for minutes."""
+    machine = Machine(tmp_path / "guestlist.db", {"plain": Summarized})
+    machine.service.everybody = LOST
+    reads = count_reads(machine)
+    machine.run(machine.begin(invites(400)))
+    assert not [path for path in reads if path.startswith("/invitations/")]
+    assert machine.service.emails == {one.email: 1 for one in invites(400)}
 
 
 def test_what_is_still_missing_is_done(machine: Machine) -> None:

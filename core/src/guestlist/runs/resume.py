@@ -57,7 +57,7 @@ def record_completed_orders(
     after = 0
     while some := orders.next_of_any_action(store, run, account, after, PEOPLE_PER_LOOK):
         after = some[-1].id
-        now = _statuses(guests, some)
+        now = fetch_statuses(guests, some)
         outcomes = [
             (order, outcome)
             for order in some
@@ -69,24 +69,6 @@ def record_completed_orders(
         for order, outcome in store.make(write):
             if tally is not None:
                 _count(tally, order, outcome)
-
-
-def _statuses(guests: Guestlist, some: Iterable[Order]) -> dict[str, Guest | None]:
-    """Returns the status of the people of some orders, by key.
-
-    Details of invitations, which may cost a request for each, are read only for people who were
-    already invited when the order was made: only their id or expiry shows whether the order was
-    carried out.
-    """
-    now = fetch_statuses(guests, some, summaries=True)
-    invited_before = [
-        order
-        for order in some
-        if order.change.invitation is not None
-        and (guest := now[order.change.key]) is not None
-        and guest.invitation is not None
-    ]
-    return now | fetch_statuses(guests, invited_before)
 
 
 Settlement = tuple[OrderState, OrderOutcome]

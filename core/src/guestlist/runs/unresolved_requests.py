@@ -34,6 +34,7 @@ from guestlist.models import Guest
 from guestlist.provider import Provider
 from guestlist.runs.tally import Tally
 from guestlist.verbs.evidence import proves_absence
+from guestlist.verbs.many import MAX_LOOKUPS_BY_ADDRESS
 
 FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 1.0, 10.0
 """Seconds between two lookups. The time doubles from the first value to the maximum."""
@@ -284,28 +285,39 @@ def check_can_look(provider: Provider) -> None:
         raise provider.unsupported("invitations")
 
 
-def fetch_statuses(
-    guests: Guestlist, orders: Iterable[Order], *, summaries: bool = False
-) -> dict[str, Guest | None]:
+def fetch_statuses(guests: Guestlist, orders: Iterable[Order]) -> dict[str, Guest | None]:
     """Returns the status of the people of some orders, by key.
 
     An address that only the service considers valid is looked up separately, so that it does not
     break the lookup of the others. The value is None for an address that the service rejects as
     well.
 
+    If so many people are looked up that their lists are read, the details of an invitation, which
+    may cost a request for each, are read only for people who were already invited when the order
+    was made: only its id or expiry shows whether the order was carried out.
+
     Args:
         guests: the client, bound to the account.
-        summaries: invitations may lack their id, link and exact expiry; see `status_many`.
     """
     alone: dict[str, Guest | None] = {}
     together: dict[str, str] = {}
+    invited_before: dict[str, str] = {}
     for order in orders:
-        who = order.change.who
+        change = order.change
         try:
-            together[who if who.startswith("@") else check_email(who)] = order.change.login or ""
+            name = change.who if change.who.startswith("@") else check_email(change.who)
         except InvalidArgument:
             try:
-                alone[order.change.key] = guests.status(order.known)
+                alone[change.key] = guests.status(order.known)
             except (InvalidArgument, Rejected):
-                alone[order.change.key] = None
-    return guests.status_many(together, logins=together, summaries=summaries) | alone
+                alone[change.key] = None
+            continue
+        together[name] = change.login or ""
+        if change.invitation is not None:
+            invited_before[change.key] = name
+    are_many = len(together) > MAX_LOOKUPS_BY_ADDRESS
+    found = guests.status_many(together, logins=together, summaries=are_many)
+    if are_many:
+        names = [name for key, name in invited_before.items() if found[key].invitation is not None]
+        found |= guests.status_many(names, logins={name: together[name] for name in names})
+    return found | alone
