@@ -70,6 +70,7 @@ MEMBER = {
     "roles": None,
     "joined_at": None,
 }
+NAMELESS = {"email": None, "name": None, "login": "bot"}
 EDITOR = {"id": "r-1", "name": "editor", "description": "May edit", "composite": False}
 DEFAULT = {"id": "r-2", "name": "default-roles-r", "description": "${role_default-roles}"}
 OFFLINE = {"id": "r-3", "name": "offline_access", "description": "${role_offline-access}"}
@@ -161,7 +162,7 @@ DOCUMENTED = (
     Example(
         "get_member", PERSON | {"enabled": False}, {"state": "suspended"}, sends=["members/m-1"]
     ),
-    Example("get_member", {"id": "u-2", "username": "bot", "enabled": True}, {"email": None}),
+    Example("get_member", {"id": "u-2", "username": "bot", "enabled": True}, NAMELESS),
     Example(
         "find_member",
         [PERSON | {"email": "ada@elsewhere.example"}, {"username": "ada@b"}, PERSON],
@@ -198,6 +199,7 @@ DOCUMENTED = (
     Example("unassign_role", {}, None, sends=["repeatable DELETE", f'{MAPPINGS} [{{"id":"r-1"']),
     Example("roles", [EDITOR], [{"id": "r-1", "name": "editor", "description": "May edit"}]),
     Example("roles", [OFFLINE], [{"description": None, "not_assignable": None}]),
+    Example("roles", [{"id": "r-4", "name": "plain"}], [{"name": "plain", "description": None}]),
     Example(
         "roles", [DEFAULT], [{"not_assignable": "the server gives it to every user of the realm"}]
     ),

@@ -406,12 +406,12 @@ def read_member(raw: Mapping[str, Any]) -> Member:
 def read_role(raw: Mapping[str, Any]) -> Role:
     """Reads a role of the realm. Descriptions such as `${role_offline-access}` are the names of
     texts in the admin console."""
-    description = raw.get("description") or None
+    description = raw.get("description") or ""
     default = raw["name"].startswith(DEFAULT_ROLE)
     return Role(
         id=raw["id"],
         name=raw["name"],
-        description=None if description and description.startswith("${") else description,
+        description=None if description.startswith("${") else description or None,
         not_assignable="the server gives it to every user of the realm" if default else None,
         raw=raw,
     )
