@@ -137,30 +137,22 @@ def _one_at_a_time(progress: Progress | None) -> Progress:
     return report
 
 
+@dataclass
 class _Reader:
     """Reads one account."""
 
-    def __init__(
-        self,
-        guests: Guestlist,
-        name: str,
-        number: int,
-        store: PlanStore,
-        stop: threading.Event,
-        report: Progress,
-        everybody: bool,
-        needs_details: NeedsDetails | None,
-    ) -> None:
-        self.name = name
-        self._guests = guests
-        self._provider = guests.accounts[name]
-        self._number = number
-        self._store = store
-        self._stop = stop
-        self._report = report
-        self._everybody = everybody
-        self._needs_details = needs_details
-        self._reading = Reading()
+    _guests: Guestlist
+    name: str
+    _number: int
+    _store: PlanStore
+    _stop: threading.Event
+    _report: Progress
+    _everybody: bool
+    _needs_details: NeedsDetails | None
+    _reading: Reading = field(default_factory=Reading)
+
+    def __post_init__(self) -> None:
+        self._provider = self._guests.accounts[self.name]
 
     def read(self, roles_matter: bool) -> Reading:
         reading = self._reading

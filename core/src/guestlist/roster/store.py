@@ -48,6 +48,10 @@ class Kind(IntEnum):
     """An earlier attempt may have created an open invitation of the person without an email."""
 
 
+_KINDS = {kind.name.lower(): kind for kind in Kind}
+"""The kinds as parameters of queries."""
+
+
 class Fact(NamedTuple):
     """One fact about one person in one account.
 
@@ -138,8 +142,6 @@ class PlanStore:
             " UNION ALL SELECT a.key, a.account, :alias, 0, a.name, '', a.place, f.key, f.place"
             " FROM fact f JOIN alias a ON a.account = f.account AND a.name = f.key"
             " WHERE f.kind < :deferred AND a.key <> f.key",
-            alias=Kind.ALIAS,
-            deferred=Kind.DEFERRED,
         )
         for *fact, key, place in rows:
             yield Fact(*fact), key, place
@@ -173,14 +175,8 @@ class PlanStore:
             " WHERE :key IS NULL OR key = :key ORDER BY key, account, kind, rowid",
             key=key,
         )
-        found: list[Fact] = []
-        for row in map(Fact._make, rows):
-            if found and (row[0] != found[0][0] or row[1] != found[0][1]):
-                yield found
-                found = []
-            found.append(row)
-        if found:
-            yield found
+        for _, facts in groupby(map(Fact._make, rows), attrgetter("key", "account")):
+            yield list(facts)
 
     def members_without_roles(
         self, account: int, size: int, *, everybody: bool = False
@@ -196,13 +192,8 @@ class PlanStore:
                 "INSERT INTO asking SELECT account, key, max(iif(kind = :member, body, NULL))"
                 " FROM fact WHERE account = :account GROUP BY key"
                 " HAVING max(ask AND kind = :member)"
-                " AND (:everybody OR max(ask AND kind < :seen))",
-                {
-                    "account": account,
-                    "member": Kind.MEMBER,
-                    "everybody": everybody,
-                    "seen": Kind.INVITATION,
-                },
+                " AND (:everybody OR max(ask AND kind < :invitation))",
+                _KINDS | {"account": account, "everybody": everybody},
             )
         yield from self._batches("asking WHERE", account, size)
 
@@ -213,10 +204,6 @@ class PlanStore:
             " body, NULL)) AS record FROM fact WHERE account = :account GROUP BY key"
             " HAVING record IS NOT NULL AND max(kind = :wanted) AND NOT max(kind = :member)",
             account=account,
-            invitation=Kind.INVITATION,
-            complete=Kind.COMPLETE,
-            wanted=Kind.WANTED,
-            member=Kind.MEMBER,
         )
         return (body for (body,) in rows)
 
@@ -227,9 +214,6 @@ class PlanStore:
             "SELECT key FROM fact WHERE account = :account GROUP BY key"
             " HAVING max(kind = :wanted) AND NOT max(kind IN (:member, :invitation))",
             account=account,
-            wanted=Kind.WANTED,
-            member=Kind.MEMBER,
-            invitation=Kind.INVITATION,
         )
         while some := [key for (key,) in islice(rows, size)]:
             yield some
@@ -243,10 +227,6 @@ class PlanStore:
             " AND NOT max(kind = :invitation AND (brief LIKE '[\"pending\"%'"
             " OR brief LIKE '[\"awaiting_approval\"%'))",
             account=account,
-            wanted=Kind.WANTED,
-            member=Kind.MEMBER,
-            alias=Kind.ALIAS,
-            invitation=Kind.INVITATION,
         )
         return next(iter(list(rows)), None) is not None
 
@@ -258,10 +238,6 @@ class PlanStore:
             " WHERE account = :account GROUP BY key"
             " HAVING record IS NOT NULL AND NOT max(kind IN (:wanted, :not_yet, :invitation))",
             account=account,
-            member=Kind.MEMBER,
-            wanted=Kind.WANTED,
-            not_yet=Kind.NOT_YET,
-            invitation=Kind.INVITATION,
         )
         return (body for (body,) in rows)
 
@@ -277,7 +253,7 @@ class PlanStore:
                 " WHERE account = :account AND key IN"
                 " (SELECT key FROM fact WHERE account = :account AND kind = :invitation AND ask)"
                 " ORDER BY key, kind, rowid",
-                {"account": account, "invitation": Kind.INVITATION},
+                _KINDS | {"account": account},
             )
         last = ""
         while True:
@@ -375,9 +351,10 @@ class PlanStore:
                 self._db.executemany(query, batch)
 
     def _read(self, query: str, *values: Any, **named: Any) -> Iterator[tuple[Any, ...]]:
+        """Yields the rows of a query, which may name each `Kind`: `kind = :wanted`."""
         with _as_guestlist_errors():
             # `yield from` would close the cursor after the database when the reader stops early.
-            for row in self._db.execute(query, named or values):  # noqa: UP028
+            for row in self._db.execute(query, values or _KINDS | named):  # noqa: UP028
                 yield row
 
 

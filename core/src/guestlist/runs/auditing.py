@@ -18,6 +18,7 @@ from guestlist.models import OPEN_STATES, Guest, Member, Role, State
 from guestlist.provider import Page, Provider
 from guestlist.provider.paging import unfinished_list_error
 from guestlist.roster.file import Roster, read_roster
+from guestlist.roster.reading import MAX_ACCOUNTS_AT_ONCE
 from guestlist.roster.threads import in_threads
 from guestlist.runs.findings import Finding, FindingKind, Unchecked
 from guestlist.runs.people import People, client_of, who
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 PENDING_DAYS = 7.0
 """Days after which an open invitation is reported."""
-MAX_ACCOUNTS_AT_ONCE = 32
-"""Maximum number of accounts whose outside collaborators are read at the same time."""
 
 Find = Callable[..., Finding]
 """Returns a finding about one person in one account."""
