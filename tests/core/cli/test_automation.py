@@ -126,12 +126,14 @@ def test_nohup_is_respected(service: Silent) -> None:
     [
         ("missing/ledger.db", "there is no folder "),
         (".", "it is a folder"),
+        ("pipe", "it is not a regular file"),
         ("guestlist.toml/ledger.db", "guestlist.toml is not a folder"),
         ("guestlist.toml", "guestlist.toml is not a SQLite database"),
     ],
 )
 def test_a_ledger_that_cannot_be_opened_says_why(cli: Cli, place: str, why: str) -> None:
     Path("guestlist.toml").write_text(ROSTER)
+    os.mkfifo("pipe")
     for command in ("plan", "apply"):
         run = cli(command, "--ledger", place)
         assert run.code == 1

@@ -43,6 +43,8 @@ def check_can_open(file: Path, *, read_only: bool = False) -> None:
     folder = file.parent
     if file.is_dir():
         why = "it is a folder"
+    elif file.exists() and not file.is_file():
+        why = "it is not a regular file"
     elif not folder.is_dir():
         why = f"{folder} is not a folder" if folder.exists() else f"there is no folder {folder}"
     elif file.exists() and not os.access(file, os.R_OK):

@@ -62,7 +62,8 @@ class Plan:
         return map(Change.model_validate_json, self._store.changes(number))
 
     def write(self, path: Path) -> None:
-        """Writes the plan to a file that only its owner can read.
+        """Writes the plan to a file that only its owner can read. Follows a symbolic link. A pipe
+        or a device is written to directly.
 
         Raises:
             ConfigError: the file cannot be written.

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
 from guestlist.changes import UNFOUNDED, Change
 from guestlist.errors import ConfigError
+from guestlist.files import replace_file
 from guestlist.models import Model
 from guestlist.roster.summary import Summary, fingerprint
 
@@ -107,7 +105,8 @@ PLAN_AGAIN_HINT = "Make the plan again."
 
 
 def write_plan(path: Path, summary: Summary, changes: Iterable[str]) -> None:
-    """Writes a plan to a file completely or not at all. Only the owner can read the file.
+    """Writes a plan to a file completely or not at all. Only the owner can read the file. A pipe
+    or a device is written to directly.
 
     Args:
         changes: the changes as JSON, in the order of execution.
@@ -115,22 +114,9 @@ def write_plan(path: Path, summary: Summary, changes: Iterable[str]) -> None:
     Raises:
         ConfigError: the file cannot be written.
     """
-    try:
-        with NamedTemporaryFile(  # made with the permissions 0600
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}-", delete=False
-        ) as file:
-            try:
-                file.write(_Header(plan=summary).model_dump_json() + "\n")
-                file.writelines(f"{change}\n" for change in changes)
-                file.flush()
-                os.fsync(file.fileno())
-                os.replace(file.name, path)
-            except BaseException:
-                with suppress(OSError):
-                    os.unlink(file.name)
-                raise
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
+    with replace_file(path, private=True) as file:
+        file.write(f"{_Header(plan=summary).model_dump_json()}\n".encode())
+        file.writelines(f"{change}\n".encode() for change in changes)
 
 
 def read_plan(path: Path) -> PlanFile:

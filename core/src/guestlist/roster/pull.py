@@ -12,7 +12,6 @@ import csv
 import io
 import os
 import re
-import tempfile
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,6 +28,7 @@ from tomlkit.exceptions import TOMLKitError
 from guestlist.address import email_key, read_email
 from guestlist.config import open_config
 from guestlist.errors import ConfigError, InvalidArgument
+from guestlist.files import replace_file
 from guestlist.models import OPEN_STATES, State
 from guestlist.roster import cells
 from guestlist.roster.current_people import CurrentPerson, key_of
@@ -46,8 +46,6 @@ PEOPLE_KEYS = ("people", "people_from")
 """The keys of the roster file that are replaced."""
 CSV_COLUMNS = ("email", "account", "roles", "login")
 """The headings of the CSV file."""
-NEW_FILE_MODE = 0o600
-"""Permissions of a new file. It contains addresses, so only the owner may read it."""
 CURRENT_STATES = OPEN_STATES | {State.ACCEPTED, State.UNKNOWN}
 """States of people who must be written or reported."""
 MAX_LINE_LENGTH = 88
@@ -110,7 +108,7 @@ def pull(
         if table or len(found) > MAX_PEOPLE_IN_FILE:
             _write_csv(path, remainder, chain(_rows(found), rows), pulled, replace)
             return pulled
-    with _replacing(path) as file:
+    with replace_file(path) as file:
         file.write(remainder.with_people("\n".join(_people_tables(found, remainder))))
         remainder.back_up(path, pulled)
     pulled.memberships = sum(len(person.memberships) for person in found.values())
@@ -422,7 +420,7 @@ def _write_csv(
     table = path.parent / PEOPLE_CSV
     if table.exists() and not replace:
         raise _needs_replace_error(f"{table} is there already")
-    with _replacing(path) as file:
+    with replace_file(path) as file:
         file.write(remainder.with_people(f'[[people_from]]\nfile = "{PEOPLE_CSV}"\n'))
         dates = ("from", "until") if remainder.days else ()
         others = ("also",) if remainder.names else ()
@@ -430,7 +428,7 @@ def _write_csv(
             pulled.lost += (
                 f"what {PEOPLE_CSV} said besides accounts and roles: {_back_up_copy(table)}",
             )
-        with _replacing(table) as below, _text_writer(below) as text:
+        with replace_file(table) as below, _text_writer(below) as text:
             writer = csv.writer(text)
             writer.writerow((*CSV_COLUMNS, *others, *dates))
             for account, email, roles, _state, login in rows:
@@ -463,10 +461,10 @@ def _has_other_content(table: Path) -> bool:
 def _back_up_copy(path: Path) -> Path:
     """Copies a file to an unused name beside it, and returns that path."""
     copy, number = path.with_name(f"{path.name}.bak"), 1
-    while copy.exists():
+    while os.path.lexists(copy):
         number += 1
         copy = path.with_name(f"{path.name}.bak{number}")
-    with _replacing(copy) as file:
+    with replace_file(copy) as file:
         file.write(path.read_bytes())
     return copy
 
@@ -478,24 +476,3 @@ def _text_writer(file: IO[bytes]) -> Iterator[IO[str]]:
     )  # spreadsheets need the byte order mark
     yield text
     text.detach()
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Opens a temporary file that replaces `path` when complete, with the same permissions."""
-    path = path.resolve()  # so that a symbolic link is kept
-    temporary = None
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-            temporary = file.name
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else NEW_FILE_MODE)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
-    finally:
-        if temporary is not None:
-            with suppress(FileNotFoundError):
-                os.remove(temporary)

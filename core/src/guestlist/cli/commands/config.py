@@ -19,11 +19,10 @@ from guestlist.client import Guestlist
 from guestlist.config import CONFIG_VARIABLE, FILE, config_path
 from guestlist.errors import ConfigError, GuestlistError
 from guestlist.exchange.account import Budget
+from guestlist.files import create_file, file_exists_error
 from guestlist.plugins import installed
 from guestlist.provider import Provider
 
-OWNER_ONLY = 0o600
-"""Permissions of the file, because it may contain keys."""
 CHECK_SECONDS = 20.0
 """The longest time that `config init` waits for a service."""
 
@@ -40,29 +39,6 @@ def run_config(session: Session) -> None:
     {"init": _init, "check": _check, "path": _path}[given.action](session)
 
 
-def create_file(path: Path, text: str) -> None:
-    """Creates a file that only its owner can read.
-
-    Raises:
-        ConfigError: the file exists already, or cannot be written.
-    """
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
-    except FileExistsError:
-        raise file_exists_error(path) from None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-
-
-def file_exists_error(path: Path) -> ConfigError:
-    """Returns the error for a file that would be overwritten."""
-    return ConfigError(
-        f"{path} exists already; it was not changed", hint="Name another file, or remove it."
-    )
-
-
 def _init(session: Session) -> None:
     from guestlist.cli.commands.config_template import needed_variables, template
 
@@ -75,7 +51,7 @@ def _init(session: Session) -> None:
             "no provider is installed", hint="Install one, such as: pip install guestlist-vultr"
         )
     path = Path(given.config or os.environ.get(CONFIG_VARIABLE) or FILE)
-    if path.exists():
+    if os.path.lexists(path):
         raise file_exists_error(path)
     answers: dict[str, dict[str, str]] = {}
     if given.provider and not given.json and sys.stdin.isatty() and sys.stderr.isatty():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from guestlist.cli.commands.config import create_file, file_exists_error
 from guestlist.cli.document import MailboxRow, ServiceRow, SwitchRow
 from guestlist.cli.exit_codes import DONE
 from guestlist.cli.parser import DEFAULT_SANDBOX, UsageError
@@ -15,6 +15,7 @@ from guestlist.cli.printing import print_document
 from guestlist.cli.session import Session
 from guestlist.cli.text import comma_list
 from guestlist.errors import missing_package_error
+from guestlist.files import create_file, file_exists_error
 from guestlist.running_sandbox import VARIABLE
 from guestlist.sandbox.errors import SandboxMistake
 from guestlist.sandbox.services import service_classes
@@ -55,7 +56,7 @@ def run_sandbox(session: Session) -> None:
     from guestlist.sandbox.server import Sandbox
 
     _ = session.screen  # read early, so that a missing rich is reported before anything starts
-    if given.write and Path(given.write).exists():
+    if given.write and os.path.lexists(given.write):
         raise file_exists_error(Path(given.write))
     sandbox = Sandbox(
         kinds,
