@@ -32,9 +32,14 @@ def test_a_regular_file_keeps_its_permissions_unless_the_content_is_private(tmp_
 def test_a_failure_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(ZeroDivisionError), replace_file(path) as file:
-        file.write(b"half")
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with replace_file(path) as file:
+            file.write(b"half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["file"]
 
