@@ -105,7 +105,7 @@ class Site:
     def page(
         self, request: Request, template: str, status: int = 200, **context: Any
     ) -> HTMLResponse:
-        """Returns a page."""
+        """Renders a template, and returns the page."""
         visit = visit_of(request)
         root: str = request.scope.get("root_path", "")
 

@@ -268,7 +268,7 @@ class BackgroundWork:
             self.changed()
 
     def run(self) -> None:
-        """Does the work."""
+        """Does the work. Called in a thread of its own."""
         raise NotImplementedError
 
 
@@ -483,7 +483,7 @@ class ReadingWork(RosterWork):
 
 
 class HasId(Protocol):
-    """Something with an id."""
+    """A protocol for objects with an id."""
 
     @property
     def id(self) -> str: ...

@@ -59,7 +59,7 @@ def jitter(clock: Clock, name: str) -> Random:
 
 
 class SystemClock:
-    """The machine's clock.
+    """The clock of this machine.
 
     If a test freezes the date, waits still end.
 

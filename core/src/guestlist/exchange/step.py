@@ -60,7 +60,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class SendFailure:
-    """No complete answer came.
+    """The result of a request that got no complete answer.
 
     Attributes:
         reason: the reason in a few words, without secrets.

@@ -158,7 +158,7 @@ class Trace:
             self._sending = True
             if self._lent is not None and self._lent.stream is not None:
                 self._lent.stream.reset_when_closed(True)
-                # The later steps are not used, and each report takes time.
+                # Stop the reports, because each takes time and the later ones are not used.
                 info["request"].extensions.pop("trace", None)
 
     async def report_async(self, name: str, info: Any) -> None:

@@ -247,7 +247,7 @@ class _Attempt:
         return _Body(self.outgoing, self.headers, self.end)
 
     def response(self, content: bytes) -> Response:
-        """Returns the answer.
+        """Returns the complete answer as a `Response`.
 
         Raises:
             Unreadable: a mock or a hook of the caller's client has read a body that is too large.
@@ -368,7 +368,7 @@ class HttpxWire(_Wire):
             current_guest.reset(guest)
 
     def close(self) -> None:
-        """Closes the connections that were opened here. The caller closes what it brought."""
+        """Closes the connections that were opened here, but not the caller's client or transport."""
         _close_all(self._close_origins())
 
 
@@ -448,7 +448,7 @@ class AsyncHttpxWire(_Wire):
             current_guest.reset(guest)
 
     async def close(self) -> None:
-        """Closes the connections that were opened here. The caller closes what it brought."""
+        """Closes the connections that were opened here, but not the caller's client or transport."""
         await _close_all_async(self._close_origins())
 
 

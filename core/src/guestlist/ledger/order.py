@@ -121,7 +121,7 @@ class OrderOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A settled order."""
+    """A settled order with its outcome."""
 
     change: Change
     state: OrderState

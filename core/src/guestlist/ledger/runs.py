@@ -27,7 +27,7 @@ unresolved."""
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A stored run."""
+    """A run, as stored in the ledger."""
 
     id: int
     began: float

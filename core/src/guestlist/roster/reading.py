@@ -139,7 +139,7 @@ def _one_at_a_time(progress: Progress | None) -> Progress:
 
 @dataclass
 class _Reader:
-    """Reads one account."""
+    """Reads the members, invitations and roles of one account into the plan store."""
 
     _guests: Guestlist
     name: str

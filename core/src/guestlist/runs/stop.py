@@ -48,7 +48,7 @@ class StopClock:
         return self._clock.now()
 
     def sleep(self, seconds: float) -> None:
-        """Waits.
+        """Waits, unless the run is stopped.
 
         Raises:
             Stopped: the run is stopped.

@@ -99,7 +99,7 @@ class UnresolvedRequests:
         *,
         counts: bool = True,
     ) -> None:
-        """Adds a request.
+        """Adds a request whose outcome must be looked up.
 
         Args:
             error: the error that came instead of an answer; None if the process that waited for the

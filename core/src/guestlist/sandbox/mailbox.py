@@ -120,7 +120,7 @@ def forbidden_response(request: Request, text: str) -> Response:
 
 
 class MailboxPages:
-    """The web pages."""
+    """The endpoints of the mailbox's web pages."""
 
     def __init__(self, world: World) -> None:
         self._world = world

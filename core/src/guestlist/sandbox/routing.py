@@ -411,7 +411,7 @@ class OrganizationService(Service):
         }
 
     def described(self, member: MemberRecord) -> dict[str, Any]:
-        """Returns a member in the form of the snapshot."""
+        """Returns a member as `snapshot` lists it."""
         return {"id": member.id, "email": member.person.email}
 
 

@@ -59,8 +59,8 @@ def recreate(call: Call, new: NewInvitation, guest: Guest, old: Invitation) -> S
     try:
         yield from withdraw(call, call.provider.revoke(old))
     except (errors.NotFound, Conflict, errors.Rejected) as refusal:
-        # An earlier attempt has revoked the invitation, it has just been accepted, or it had
-        # already ended.
+        # The invitation was not revoked now: an earlier attempt has revoked it, it has just been
+        # accepted, or it had already ended.
         revoked = refusal.happened
         now = yield from look_up_after_change(call, revoked)
         if now.state is State.ACCEPTED:

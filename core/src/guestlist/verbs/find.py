@@ -198,7 +198,7 @@ def offers(invitations: Iterable[Invitation]) -> str:
 
 
 def check_id(id: str) -> str:
-    """Returns the id.
+    """Returns the id if it is valid.
 
     Raises:
         InvalidArgument: the id is empty, or contains white space, slashes or control characters.

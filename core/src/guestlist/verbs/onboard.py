@@ -116,7 +116,7 @@ def onboard(
 def _resolved(
     accounts: Accounts, role: RoleRef | Iterable[RoleRef] | None, account: str | None
 ) -> Steps[list[Role]]:
-    """Returns the requested roles.
+    """Looks up the requested roles, and returns them.
 
     It raises all errors now, because days may pass until the roles are given.
     """

@@ -64,7 +64,7 @@ class WithoutLedger(Strategy):
     def settle(self, call: Call, earlier: EarlierCall, happened: bool | None) -> Steps[bool]:
         remembered = cast(RememberedCall, earlier)
         if remembered.preparation is Preparation.PREPARED:
-            return True  # remembered until a later call has sent the email
+            return True  # stays remembered until a later call has sent the email.
         if happened is None and remembered.sends_email:
             call.account.unresolved[remembered.key] = replace(remembered, is_unknown=True)
         else:

@@ -192,12 +192,12 @@ class PlanJob(_Job):
             )
 
     def close(self) -> None:
-        """Deletes the file."""
+        """Deletes the file of the plan."""
         self._path.unlink(missing_ok=True)
 
 
 class RunJob(_Job):
-    """Carries out a plan."""
+    """Carries out a plan in a thread of its own."""
 
     def __init__(
         self,

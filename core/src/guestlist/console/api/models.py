@@ -230,7 +230,7 @@ class RunBody(RequestModel):
 
 
 class NoBody(RequestModel):
-    """An empty object."""
+    """A request whose body is an empty object."""
 
 
 # ------------------------------------------------------------------------------------ answers
