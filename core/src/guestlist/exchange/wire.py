@@ -368,7 +368,7 @@ class HttpxWire(_Wire):
             current_guest.reset(guest)
 
     def close(self) -> None:
-        """Closes the connections that were opened here, but not the caller's client or transport."""
+        """Closes the own connections, but not the client or transport of the caller."""
         _close_all(self._close_origins())
 
 
@@ -448,7 +448,7 @@ class AsyncHttpxWire(_Wire):
             current_guest.reset(guest)
 
     async def close(self) -> None:
-        """Closes the connections that were opened here, but not the caller's client or transport."""
+        """Closes the own connections, but not the client or transport of the caller."""
         await _close_all_async(self._close_origins())
 
 
