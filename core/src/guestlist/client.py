@@ -435,8 +435,15 @@ def _rate_limiters(
 
 
 @functools.cache
-def _hints(verb: Callable[..., Any]) -> dict[str, Any]:
-    return get_type_hints(verb)
+def _signature_of(verb: Callable[..., Any]) -> tuple[dict[str, Any], list[inspect.Parameter]]:
+    """Returns the annotations and the parameters of a verb, without the first, the accounts."""
+    hints = get_type_hints(verb)
+    accounts, *others = inspect.signature(verb).parameters.values()
+    del hints[accounts.name]
+    return hints, [one.replace(annotation=hints[one.name]) for one in others]
+
+
+_SELF = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def _publish(run: Callable[..., Any], verb: Callable[..., Any], items: Any = None) -> None:
@@ -445,18 +452,14 @@ def _publish(run: Callable[..., Any], verb: Callable[..., Any], items: Any = Non
     Args:
         items: the iterator that the method of a list returns.
     """
-    result = get_args(_hints(verb)["return"])[-1]  # of Steps[T] or Walk[T]
+    hints, parameters = _signature_of(verb)
+    result = get_args(hints["return"])[-1]  # of Steps[T] or Walk[T]
     returned = result if items is None else items[result]
-    hints = {**_hints(verb), "return": returned}
-    accounts, *others = inspect.signature(verb).parameters.values()
-    del hints[accounts.name]
     run.__name__ = verb.__name__
     run.__doc__ = verb.__doc__
-    run.__annotations__ = hints
-    this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    run.__annotations__ = {**hints, "return": returned}
     run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [this, *(one.replace(annotation=hints[one.name]) for one in others)],
-        return_annotation=returned,
+        [_SELF, *parameters], return_annotation=returned
     )
 
 
