@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from guestlist.cli.document import ProviderRow
 from guestlist.cli.screen import Cell, Text
 from guestlist.humanize import duration
 from guestlist.provider import Provider
+
+if TYPE_CHECKING:
+    from guestlist.cli.document import ProviderRow
 
 COMMANDS = {
     "invite": {"invite"},

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
 from guestlist.cli import screen
 from guestlist.cli.capability_table import lifetime, members_have
-from guestlist.cli.document import (
-    AccountRow,
-    InvitationRow,
-    MemberRow,
-    ProviderRow,
-    RoleRow,
-    TokenRow,
-)
 from guestlist.cli.formatting import RecordFormatter, basis_text, grant_path
 from guestlist.cli.printing import print_message
 from guestlist.cli.screen import Cell, Column, Screen, Text
 from guestlist.cli.text import ONLY_READ, printable, spaced, yes_or_no
-from guestlist.ledger.log import LineState, LogLine
+from guestlist.ledger.log import LineState
 from guestlist.models import (
     Access,
     AccountOffboarding,
@@ -41,8 +33,19 @@ from guestlist.models import (
     RoleResult,
     State,
 )
-from guestlist.runs.findings import Finding
 from guestlist.verbs.states import state_word
+
+if TYPE_CHECKING:
+    from guestlist.cli.document import (
+        AccountRow,
+        InvitationRow,
+        MemberRow,
+        ProviderRow,
+        RoleRow,
+        TokenRow,
+    )
+    from guestlist.ledger.log import LogLine
+    from guestlist.runs.findings import Finding
 
 WHO = Column("Guest", whole=True)
 ACCOUNT = Column("Account", whole=True)
@@ -65,26 +68,27 @@ OUTCOME_OF_GUEST: tuple[tuple[Column, Callable[[Any], Cell]], ...] = (
 
 R = TypeVar("R")
 
-TABLES: dict[type, str] = {
-    Guest: "guests",
-    InviteResult: "invites",
-    RevokeResult: "withdrawals",
-    RemoveResult: "withdrawals",
-    OnboardResult: "onboardings",
-    OffboardResult: "offboardings",
-    RoleResult: "role_changes",
-    Access: "access",
-    OwnAccess: "own_access",
-    InvitationRow: "invitations",
-    MemberRow: "members",
-    RoleRow: "roles",
-    Finding: "findings",
-    LogLine: "orders",
-    AccountRow: "accounts",
-    TokenRow: "tokens",
-    ProviderRow: "providers",
+TABLES = {
+    "Guest": "guests",
+    "InviteResult": "invites",
+    "RevokeResult": "withdrawals",
+    "RemoveResult": "withdrawals",
+    "OnboardResult": "onboardings",
+    "OffboardResult": "offboardings",
+    "RoleResult": "role_changes",
+    "Access": "access",
+    "OwnAccess": "own_access",
+    "InvitationRow": "invitations",
+    "MemberRow": "members",
+    "RoleRow": "roles",
+    "Finding": "findings",
+    "LogLine": "orders",
+    "AccountRow": "accounts",
+    "TokenRow": "tokens",
+    "ProviderRow": "providers",
 }
-"""The method of `Tables` that prints a kind of row."""
+"""The method of `Tables` that prints the rows of a class, by its name: a table of people needs none
+of the other classes, which take time to load."""
 
 
 class Tables:
@@ -119,7 +123,7 @@ class Tables:
     def show(self, rows: Sequence[BaseModel]) -> None:
         """Prints each kind of row in a table of its own."""
         for kind, of_kind in groupby(rows, type):
-            getattr(self, TABLES[kind])(list(of_kind))
+            getattr(self, TABLES[kind.__name__])(list(of_kind))
 
     def guests(self, rows: Sequence[Guest]) -> None:
         """Prints the state of people."""
