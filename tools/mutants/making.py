@@ -1,4 +1,4 @@
-"""Mutants: a provider broken in one place, as authors do it, or as a machine does."""
+"""Mutants: copies of a provider with one mistake, listed by hand or made by machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 LISTS = ROOT / "tests" / "conformance" / "mutants"
 PROVIDERS = tuple(sorted(path.stem for path in LISTS.glob("*.toml")))
 TEXTS = ("title", "docs_url")
-"""Facts that are texts for people."""
+"""Facts that are text for people, which is not changed."""
 LINE = 90
 """Characters of code that a mutant's name shows."""
 
@@ -26,7 +26,7 @@ class Mutant:
 
     Attributes:
         name: unique within the provider; made of the code, without line numbers.
-        reason: why it survives; empty where it must not.
+        reason: why it survives; empty if a test has to find it.
     """
 
     provider: str
@@ -56,10 +56,11 @@ def table(provider: str) -> dict[str, Any]:
 
 
 def listed(provider: str) -> Iterator[Mutant]:
-    """The mutants that people have thought of.
+    """Yields the mutants listed by hand.
 
     Raises:
-        SystemExit: the text that one changes is no longer there, or what comes of it is no Python.
+        SystemExit: the text that a mutant changes is no longer there, or the result is not valid
+            Python.
     """
     for entry in table(provider)["mutant"]:
         text = (package(provider) / entry["file"]).read_text("utf-8")
@@ -96,11 +97,11 @@ _COMPUTED: dict[type[ast.operator], type[ast.operator]] = {
 
 @dataclass(frozen=True)
 class Place:
-    """Where one thing can be changed: `holder.at`, or `holder[at]` where it is a statement.
+    """A place that can be changed: `holder.at`, or `holder[at]` for a statement.
 
     Attributes:
         where: the function or class around it.
-        shown: the code that a reader needs to see: what is changed, or what is around it.
+        shown: the code that the name of the mutant shows: the changed code, or its context.
     """
 
     where: str
@@ -110,7 +111,7 @@ class Place:
     shown: ast.AST | None = None
 
     def changed(self, tree: ast.Module) -> tuple[str, str, str]:
-        """What was there, what is there instead, and the whole module with that."""
+        """Returns the code before the change, the code after it, and the whole changed module."""
         old = self._replace(self.new)
         after, text = self._show(self.new), ast.unparse(ast.fix_missing_locations(tree))
         self._replace(old)
@@ -130,11 +131,12 @@ class Place:
 
 
 def made(provider: str) -> Iterator[Mutant]:
-    """Every comparison and operator turned, constant changed, condition negated, result and
-    statement forgotten, in the code that reads and sends; texts for people are left alone.
+    """Yields the mutants made by machine, from the code that reads and sends: each comparison and
+    operator inverted, constant changed, condition negated, result and statement removed. Text for
+    people stays unchanged.
 
     Raises:
-        SystemExit: a reason is given for a mutant that is not made.
+        SystemExit: a reason is given for a mutant that does not exist.
     """
     reasons = {entry["name"]: entry["reason"] for entry in table(provider).get("survivor", ())}
     for path in sorted(package(provider).glob("*.py")):
@@ -173,15 +175,15 @@ def _places(node: ast.AST, where: str) -> Iterator[Place]:
 
 
 def _around(node: ast.AST, inner: ast.Constant, at: int | str) -> ast.AST:
-    """What a reader has to see of a constant: the call, pair or setting that it is a part of."""
+    """Returns the code that shows a constant in its context: a call, a pair or a setting."""
     if isinstance(node, ast.Dict) and isinstance(at, int):
         return ast.Dict([node.keys[at]], [node.values[at]])
     return node if isinstance(node, ast.expr | ast.keyword | ast.Assign) else inner
 
 
 def _is_for_people(node: ast.AST) -> bool:
-    """Whether it is a text to read: in an error, a hint, a title, a description; or the name of a
-    type variable, which only type checkers read."""
+    """Returns whether a node is text for people (in an error, a hint, a title or a description), or
+    the name of a type variable, which only type checkers read."""
     if isinstance(node, ast.Assign):
         return all(isinstance(one, ast.Name) and one.id in TEXTS for one in node.targets)
     if isinstance(node, ast.keyword):
@@ -209,7 +211,7 @@ def _is_text(statement: ast.stmt) -> bool:
 
 
 def _another(value: object) -> object:
-    """Another constant of the same kind; None where the value is a text for people."""
+    """Returns another constant of the same kind; None if the value is text for people."""
     if isinstance(value, bool):
         return not value
     if isinstance(value, int | float):

@@ -1,9 +1,9 @@
-"""Trying a provider's tests on mutants, fast.
+"""Runs a provider's tests on mutants.
 
 The tests are loaded once for each provider. A mutant is tried in a fork of that process, in which
-the code of one function is exchanged; only where more than functions has changed, such as a table
-or a fact, is the provider loaded anew. The tests that found the most mutants so far come first, and
-the first failure ends it.
+the code of the changed functions is replaced. If anything else has changed, such as a table or a
+fact, the provider is loaded again. The tests that have found the most mutants run first, and the
+first failure ends the run.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from guestlist.plugins import installed
 
 CACHE = ROOT / ".mutants_cache.json"
 LONGEST = 60
-"""Seconds of computing after which a run is taken to hang, which counts as noticed."""
+"""Seconds of CPU time after which a run counts as hanging. A mutant that hangs counts as found."""
 MEMORY = 4 * 2**30
-"""Bytes that a run may take; a mutant that gathers for ever counts as noticed."""
+"""Bytes of memory that a run may use. A mutant that exceeds them counts as found."""
 BROKEN = "it does not load, or does not end"
-"""In place of a test, where it did not come to tests."""
+"""The name in place of a test if no test was run."""
 PYTEST = (
     *("-x", "-q", "--tb=no", "--assert=plain", "--disable-plugin-autoload"),
     *("-p", "pytest_guestlist.plugin", "-p", "pytest_timeout", "-p", "no:cacheprovider"),
@@ -68,8 +68,8 @@ def in_order(items: Iterable[pytest.Item], first: list[str]) -> list[pytest.Item
     )
 
 
-class Order:
-    """The plugin that runs the tests in order, and notes which of them finds this mutant."""
+class TestOrder:
+    """The plugin that runs the tests in order, and records which test finds this mutant."""
 
     def __init__(self, first: list[str]) -> None:
         self._first = first
@@ -84,7 +84,7 @@ class Order:
 
 
 def confine() -> None:
-    """Lets this process say nothing, and end when it takes too much."""
+    """Silences this process, and limits its CPU time and memory."""
     resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     sink = os.open(os.devnull, os.O_WRONLY)
@@ -93,7 +93,7 @@ def confine() -> None:
 
 
 def load_and_try(mutant: Mutant, first: list[str], answer: Connection) -> None:
-    """Loads the mutant, runs the tests on it, and returns which test found it."""
+    """Loads the mutant, runs the tests on it, and sends the name of the test that found it."""
     confine()
     sys.dont_write_bytecode = True
     with tempfile.TemporaryDirectory() as folder:
@@ -102,13 +102,13 @@ def load_and_try(mutant: Mutant, first: list[str], answer: Connection) -> None:
         shutil.copytree(original, copy, ignore=shutil.ignore_patterns("sandbox*", "__pycache__"))
         (copy / mutant.file).write_text(mutant.text, "utf-8")
         sys.path.insert(0, folder)
-        order = Order(first)
+        order = TestOrder(first)
         code = pytest.main([*PYTEST, *selected(mutant.provider)], plugins=[order])
         answer.send("" if code == pytest.ExitCode.OK else order.found)
 
 
 class Bench:
-    """The plugin that collects the tests, and then tries mutants instead of running it."""
+    """The plugin that collects the tests, and then tries mutants instead of running them."""
 
     def __init__(self, run: Callable[[Target], None]) -> None:
         self._run = run
@@ -117,7 +117,7 @@ class Bench:
         items = session.items
 
         def change_and_try(mutant: Mutant, first: list[str], answer: Connection) -> None:
-            """Exchanges functions, runs the tests, and returns which test failed."""
+            """Replaces functions, runs the tests, and sends the name of the test that failed."""
             confine()
             for name, code in (changed_functions(mutant) or {}).items():
                 function(mutant, name).__code__ = code
@@ -134,7 +134,7 @@ class Bench:
 
 
 def changed_functions(mutant: Mutant) -> dict[str, CodeType] | None:
-    """The code of the functions that differ, by name; None where more than functions does."""
+    """Returns the code of the changed functions, by name; None if anything else has changed."""
     path = package(mutant.provider) / mutant.file
     found: dict[str, CodeType] = {}
     before, after = (
@@ -145,7 +145,7 @@ def changed_functions(mutant: Mutant) -> dict[str, CodeType] | None:
 
 
 def _compare(before: CodeType, after: CodeType, found: dict[str, CodeType]) -> bool:
-    """Gathers the functions that differ; False where two bodies of a class or module do."""
+    """Collects the functions that differ. Returns False if a class or module body differs."""
     if before.co_flags & inspect.CO_OPTIMIZED:
         if _essence(before) != _essence(after):
             found[after.co_qualname] = after
@@ -157,7 +157,7 @@ def _compare(before: CodeType, after: CodeType, found: dict[str, CodeType]) -> b
 
 
 def _essence(code: CodeType, *, deep: bool = True) -> Any:
-    """What a code does, wherever it stands."""
+    """Returns the parts of a code object that decide what it does, without line numbers."""
     consts = [
         (_essence(one) if deep else one.co_qualname)
         if isinstance(one, CodeType)
@@ -168,7 +168,7 @@ def _essence(code: CodeType, *, deep: bool = True) -> Any:
 
 
 def function(mutant: Mutant, name: str) -> FunctionType:
-    """The function itself, below everything that decorates it."""
+    """Returns the undecorated function."""
     stem = mutant.file.removesuffix(".py")
     found: Any = sys.modules[f"{package(mutant.provider).name}.{stem}"]
     for part in name.split("."):
@@ -180,8 +180,8 @@ def function(mutant: Mutant, name: str) -> FunctionType:
 
 
 def prepare(provider: str) -> None:
-    """Loads here what no mutant changes, so that every process has it: the sandbox, and whatever
-    else the provider imports."""
+    """Loads the modules that no mutant changes, so that every fork has them: the sandbox, and all
+    modules that the provider imports."""
     name = package(provider).name
     for part in ("provider", "sandbox"):
         importlib.import_module(f"{name}.{part}")
@@ -216,10 +216,10 @@ def selected(provider: str) -> tuple[str, ...]:
 
 
 class Jury:
-    """Tries mutants, several at a time, and remembers what found them.
+    """Tries several mutants at a time, and records which test found each.
 
-    What was found is kept from run to run, under everything that it depends on; and what found a
-    mutant once is tried on it first.
+    The records are kept between runs as long as the sources and tests that they depend on stay the
+    same. The test that found a mutant in an earlier run is tried on it first.
     """
 
     def __init__(self, jobs: int) -> None:
@@ -232,7 +232,7 @@ class Jury:
         self._ground = _digest((ROOT / "core" / "src").rglob("*.py"))
 
     def verdicts(self, provider: str, mutants: Iterable[Mutant]) -> dict[str, str]:
-        """The test that found each mutant, by the mutant's name; an empty text for a survivor."""
+        """Returns the test that found each mutant, by the mutant's name; empty for a survivor."""
         found: dict[str, str] = {}
         loaded, changed = [], []
         for mutant in mutants:
@@ -248,7 +248,8 @@ class Jury:
         return found
 
     def unbroken(self, mutant: Mutant) -> tuple[str, str]:
-        """What finds the provider as it is, in either way of trying: two empty texts."""
+        """Returns the test that fails on the unchanged provider, for both ways of trying. A text is
+        empty if none fails."""
         ways: tuple[dict[str, str], dict[str, str]] = ({}, {})
         self._change(mutant.provider, [mutant], ways[0])
         self._load(mutant.provider, [mutant], ways[1])
@@ -299,7 +300,7 @@ class Jury:
         CACHE.write_text(json.dumps(self._known, indent=0), "utf-8")
 
     def _state(self, mutant: Mutant) -> str:
-        """Of everything that decides whether a mutant is found."""
+        """Returns a digest of everything that decides whether a mutant is found."""
         ground = self._ground + _tested(mutant.provider)
         return hashlib.sha256((ground + mutant.text).encode()).hexdigest()
 
