@@ -77,7 +77,7 @@ class ProviderMistake:
 def check_provider(kind: type[Provider]) -> list[ProviderMistake]:
     """Returns all mistakes of a provider that can be found without running it."""
     return [
-        *_names(kind),
+        *names(kind),
         *facts(kind),
         *sketches(kind),
         *_package(kind),
@@ -86,7 +86,8 @@ def check_provider(kind: type[Provider]) -> list[ProviderMistake]:
     ]
 
 
-def _names(kind: type[Provider]) -> Iterator[ProviderMistake]:
+def names(kind: type[Provider]) -> Iterator[ProviderMistake]:
+    """Yields invalid names and addresses, and operations that are not marked."""
     if not re.fullmatch(r"[a-z][a-z0-9-]*", kind.name):
         yield ProviderMistake(
             f"name is {kind.name!r}", "Use lower case letters, digits and dashes."
@@ -204,14 +205,14 @@ def _sources(kind: type[Provider]) -> list[Path]:
 def _imports(kind: type[Provider]) -> Iterator[ProviderMistake]:
     for path in _sources(kind):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            names = []
+            imported = []
             if isinstance(node, ast.Import):
-                names = [one.name for one in node.names]
+                imported = [one.name for one in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                names = [node.module]
+                imported = [node.module]
                 if node.module == "guestlist":
-                    names = [f"guestlist.{one.name}" for one in node.names]
-            for name in names:
+                    imported = [f"guestlist.{one.name}" for one in node.names]
+            for name in imported:
                 if name.split(".")[0] == "guestlist" and not name.startswith(ALLOWED):
                     yield ProviderMistake(
                         f"{path.name} imports {name}", f"Import from {', '.join(ALLOWED)} only."

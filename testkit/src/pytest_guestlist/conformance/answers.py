@@ -194,10 +194,8 @@ class AnswerRules(ProviderRules):
                 if STATUS_NAME.fullmatch(str(path[-1])) and isinstance(value, str) and value
             ]
             if words and sample.value.raw_state not in words:
-                report_finding(
-                    expected=f"raw_state is one of {words}",
-                    got=repr(sample.value.raw_state),
-                    look_at=location_of(sample.provider, sample.name),
+                sample.report_finding(
+                    expected=f"raw_state is one of {words}", got=repr(sample.value.raw_state)
                 )
 
     def test_state_that_is_no_word(
@@ -274,11 +272,7 @@ class AnswerRules(ProviderRules):
                 for name in ("created_at", "expires_at", "responded_at"):
                     at = getattr(invitation, name)
                     if at is not None and at.tzinfo is None:
-                        report_finding(
-                            expected="an aware datetime",
-                            got=f"{name}={at!r}",
-                            look_at=location_of(sample.provider, sample.name),
-                        )
+                        sample.report_finding(expected="an aware datetime", got=f"{name}={at!r}")
             if sample.name == "invite" and isinstance(sample.value, Invitation):
                 at = sample.value.created_at
                 now = sample.clock.now()
@@ -301,19 +295,16 @@ class AnswerRules(ProviderRules):
                 read = [at for at in _moments([one])[0] if at is not None]
                 for name, at in reported.items():
                     if not any(abs(at - other) <= SECOND for other in read):
-                        report_finding(
+                        sample.report_finding(
                             expected=f"{name} = {at.isoformat()} in a field of the {_kind(one)}",
                             got=", ".join(map(str, read)) or "no moment at all",
-                            look_at=location_of(sample.provider, sample.name),
                         )
                 if isinstance(one, Invitation) and one.expires_at is None:
                     record = _record_of(sample, one)
                     lasts = [f"{k} = {v!r}" for k, v in record.items() if _is_duration(k, v)]
                     if lasts:
-                        report_finding(
-                            expected=f"an expires_at, because of {lasts[0]}",
-                            got="None",
-                            look_at=location_of(sample.provider, sample.name),
+                        sample.report_finding(
+                            expected=f"an expires_at, because of {lasts[0]}", got="None"
                         )
 
 
@@ -353,11 +344,10 @@ def _expect_sane(sample: Sample, replay: Replay, nth: int, what: str) -> None:
 
 def _report_misread(sample: Sample, replay: Replay, nth: int, what: str, expected: str) -> None:
     asked = sample.requests[nth] if nth < len(sample.requests) else sample.name
-    report_finding(
+    sample.report_finding(
         rule=f"an answer to {asked} ({what}) is read rightly or refused",
         expected=expected,
         got=replay.summary,
-        look_at=location_of(sample.provider, sample.name),
     )
 
 

@@ -21,7 +21,7 @@ from guestlist.models import NewInvitation, Role
 from guestlist.plugins import GROUP, installed
 from guestlist.provider import Flow, Limit, Provider
 from guestlist.provider.settings import environment_variable, is_secret
-from pytest_guestlist.checking import CONTRACT, facts, sketches
+from pytest_guestlist.checking import facts, names, sketches
 from pytest_guestlist.conformance.base import VERBS, ProviderRules
 from pytest_guestlist.conformance.documented import invented_arguments
 from pytest_guestlist.conformance.finding import location_of, report_finding
@@ -39,29 +39,20 @@ class IdentityRules(ProviderRules):
 
     organization_in_requests = True
 
-    def test_name_is_one_lower_case_word(self, provider_kind: type[Provider]) -> None:
-        """`name` is what people type: lower case letters, digits and dashes.
+    def test_names_are_given(self, provider_kind: type[Provider]) -> None:
+        """`name` is what people type: lower case letters, digits and dashes. `title` is what people
+        call the service, `docs_url` leads to its documentation, and each operation is marked with
+        `@operation`.
 
-        Likely cause: `name` contains capitals, spaces or underscores.
+        Likely cause: `title`, `docs_url` or an `@operation` is missing, or `name` contains
+        capitals, spaces or underscores.
         """
-        if not re.fullmatch(r"[a-z][a-z0-9-]*", provider_kind.name):
+        wrong = [f"{mistake.rule}: {mistake.hint}" for mistake in names(provider_kind)]
+        if wrong:
             report_finding(
-                expected="such as acme",
-                got=repr(provider_kind.name),
-                look_at=f"{provider_kind.__name__}.name",
-            )
-
-    def test_title_and_docs_are_given(self, provider_kind: type[Provider]) -> None:
-        """`title` is what people call the service, and `docs_url` leads to its documentation.
-
-        Likely cause: `title` or `docs_url` is missing.
-        """
-        docs = provider_kind.docs_url
-        if not provider_kind.title.strip() or not docs.startswith("https://"):
-            report_finding(
-                expected="a title, and a docs_url that begins with https://",
-                got=f"{provider_kind.title!r}, {docs!r}",
-                look_at=f"{provider_kind.__name__}.title, .docs_url",
+                expected="names, and marked operations",
+                got="; ".join(wrong),
+                look_at=f"the names of {provider_kind.__name__}",
             )
 
     def test_is_found_by_its_entry_point(self, provider_kind: type[Provider]) -> None:
@@ -69,8 +60,8 @@ class IdentityRules(ProviderRules):
 
         Likely cause: The entry point names another class, or an older package is installed.
         """
-        names = [entry.name for entry in importlib.metadata.entry_points(group=GROUP)]
-        if provider_kind.name not in names:
+        entries = [entry.name for entry in importlib.metadata.entry_points(group=GROUP)]
+        if provider_kind.name not in entries:
             pytest.skip(f"{provider_kind.name} is not installed as a package")
         found = installed().provider(provider_kind.name)
         if found is not provider_kind:
@@ -86,7 +77,7 @@ class IdentityRules(ProviderRules):
         Likely cause: A fact was copied from another provider, or an operation was added or deleted
         later.
         """
-        wrong = [f"{problem.rule}: {problem.hint}" for problem in facts(provider_kind)]
+        wrong = [f"{mistake.rule}: {mistake.hint}" for mistake in facts(provider_kind)]
         if wrong:
             report_finding(
                 expected="facts that agree",
@@ -100,30 +91,12 @@ class IdentityRules(ProviderRules):
         Likely cause: The operation was not needed: delete it. Otherwise replace its body and its
         docstring.
         """
-        left = [f"{problem.rule}. {problem.hint}" for problem in sketches(provider_kind)]
+        left = [f"{mistake.rule}. {mistake.hint}" for mistake in sketches(provider_kind)]
         if left:
             report_finding(
                 expected="no sketch",
                 got=f"{len(left)} left to do:\n    " + "\n    ".join(left),
                 look_at=location_of(provider_kind, "invite"),
-            )
-
-    def test_operations_have_names_of_the_contract(self, provider_kind: type[Provider]) -> None:
-        """A method that overrides an operation of the contract is marked with `@operation`.
-
-        Likely cause: `@operation` is missing.
-        """
-        unmarked = [
-            name
-            for name in CONTRACT
-            if getattr(provider_kind, name) is not getattr(Provider, name)
-            and not provider_kind.supports(name)
-        ]
-        if unmarked:
-            report_finding(
-                expected="@operation above each",
-                got=f"unmarked: {', '.join(unmarked)}",
-                look_at=location_of(provider_kind, unmarked[0]),
             )
 
     def test_invites_and_can_look(self, provider_kind: type[Provider]) -> None:

@@ -93,10 +93,10 @@ class ListingRules(ProviderRules):
         harness.wire.before = lambda outgoing: with_page_size(outgoing, size)
         paged = [harness.status(name).state for name in everybody]
         if states != paged:
-            report_finding(
+            harness.report_finding(
                 expected=states,
                 got=paged,
-                look_at=location_of(harness.provider, "find_member find_invitation"),
+                look_at="find_member find_invitation",
             )
 
     @pytest.mark.parametrize("size", [1, 2])
@@ -118,10 +118,10 @@ class ListingRules(ProviderRules):
         harness.forget()
         paged = {grant.role.id for grant in harness.guests.access(member).grants}
         if whole != paged:
-            report_finding(
+            harness.report_finding(
                 expected=whole,
                 got=paged,
-                look_at=location_of(harness.provider, "access"),
+                look_at="access",
             )
         harness.wire.after = _always_the_first_page()
         harness.forget()

@@ -10,7 +10,6 @@ from typing import Any
 from guestlist.errors import Unsupported
 from guestlist.verbs import AsyncItems, Items
 from pytest_guestlist.conformance.base import ProviderRules
-from pytest_guestlist.conformance.finding import location_of, report_finding
 from pytest_guestlist.conformance.harness import Harness
 from pytest_guestlist.conformance.walkthrough import LISTS
 
@@ -30,9 +29,7 @@ class ParityRules(ProviderRules):
         for name, call in _reading_calls(harness, harness.guests).items():
             expected, got = _sync_result(call), asyncio.run(_async_result(awaited[name]))
             if got != expected:
-                report_finding(
-                    expected=expected, got=got, look_at=location_of(harness.provider, name)
-                )
+                harness.report_finding(expected=expected, got=got, look_at=name)
 
     def test_async_client_changes_things(self, harness: Harness) -> None:
         """An invitation of the async client is found by the sync one.
@@ -47,10 +44,10 @@ class ParityRules(ProviderRules):
         result = asyncio.run(invite())
         found = harness.status("ada")
         if found.state is not result.guest.state:
-            report_finding(
+            harness.report_finding(
                 expected=result.guest.state,
                 got=found,
-                look_at=location_of(harness.provider, "invite"),
+                look_at="invite",
             )
 
 

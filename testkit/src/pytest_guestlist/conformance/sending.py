@@ -276,10 +276,9 @@ class SendingRules(ProviderRules):
                 if isinstance(one, BaseModel):
                     shown += one.model_dump_json() + str(one.model_dump())
                 if any(secret in shown for secret in hidden):
-                    report_finding(
+                    sample.report_finding(
                         expected="asterisks",
                         got=f"a secret in the {type(one).__name__} of {sample.name}",
-                        look_at=location_of(sample.provider, sample.name),
                     )
 
     def test_fields_that_hold_secrets_are_declared(self, walkthrough: Walkthrough) -> None:
@@ -315,11 +314,7 @@ class SendingRules(ProviderRules):
                 if isinstance(one, Invitation):
                     for value in (one.link, one.key):
                         if value is not None and not isinstance(value, SecretStr):
-                            report_finding(
-                                expected="SecretStr",
-                                got=type(value).__name__,
-                                look_at=location_of(sample.provider, sample.name),
-                            )
+                            sample.report_finding(expected="SecretStr", got=type(value).__name__)
 
     def test_secrets_are_masked_in_errors(
         self, walkthrough: Walkthrough, caplog: pytest.LogCaptureFixture
@@ -372,11 +367,10 @@ class SendingRules(ProviderRules):
 
 
 def _missent(sample: Sample, request: object, expected: object, got: object) -> NoReturn:
-    report_finding(
+    sample.report_finding(
         rule=f"{request}, sent by {sample.name}, is what the contract asks for",
         expected=expected,
         got=got,
-        look_at=location_of(sample.provider, sample.name),
     )
 
 

@@ -25,7 +25,12 @@ from guestlist.provider import Provider, Request, Response
 from pytest_guestlist.clock import VirtualClock
 from pytest_guestlist.conformance.backend import Skipped
 from pytest_guestlist.conformance.clients import PATIENT, keep_token, spy_on
-from pytest_guestlist.conformance.finding import one_line, origin_of_error, report_finding
+from pytest_guestlist.conformance.finding import (
+    location_of,
+    one_line,
+    origin_of_error,
+    report_finding,
+)
 from pytest_guestlist.conformance.harness import Harness
 from pytest_guestlist.conformance.wires import Mutation, ReplayWire
 
@@ -59,6 +64,11 @@ class Sample:
     value: Any
     clock: VirtualClock = field(repr=False)
     tokens: list[tuple[Outgoing, Response]] = field(default_factory=list, repr=False)
+
+    def report_finding(self, *, expected: object, got: object, rule: str | None = None) -> NoReturn:
+        """Fails the test with a finding about the operation."""
+        look_at = location_of(self.provider, self.name)
+        report_finding(rule=rule, expected=expected, got=got, look_at=look_at)
 
     def replay(
         self,
