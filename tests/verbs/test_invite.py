@@ -296,7 +296,7 @@ def test_the_roles_are_read_once_for_many(guests: Any) -> None:
 @on_aitronos
 def test_a_role_that_is_new_is_found_all_the_same(guests: Any) -> None:
     guests.invite(ADA)
-    guests.service.add_role("Brand new")
+    guests.service.organization.add_role("Brand new")
     guests.later(seconds=1)
     assert guests.invite("bob@example.com", role="Brand new").role_applied is True
 

@@ -48,7 +48,7 @@ class RedactionFilter(logging.Filter):
 
 
 @cache
-def filter_of(logger: str) -> RedactionFilter:
+def installed_filter(logger: str) -> RedactionFilter:
     """Returns the filter of a logger, and installs it the first time."""
     made = RedactionFilter()
     logging.getLogger(logger).addFilter(made)

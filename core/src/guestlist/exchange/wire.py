@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from guestlist.exchange import faults
 from guestlist.exchange.clock import SystemClock
 from guestlist.exchange.connections import KEEP_ALIVE_SECONDS, Connection, Connections
-from guestlist.exchange.redaction_filter import filter_of
+from guestlist.exchange.redaction_filter import installed_filter
 from guestlist.exchange.step import Outgoing, SendFailure, current_guest
 from guestlist.exchange.stream import Trace
 from guestlist.provider.messages import Response
@@ -64,7 +64,7 @@ class _Wire:
                     " async ones for AsyncGuestlist"
                 )
         self._client = client
-        self._filter = filter_of(library_of(client).__name__) if client is not None else None
+        self._filter = installed_filter(library_of(client).__name__) if client is not None else None
         self._brought = transport
         self._origins: dict[tuple[str, str], Connections[Any]] = {}
         self._lock = threading.Lock()
@@ -368,7 +368,7 @@ class HttpxWire(_Wire):
             current_guest.reset(guest)
 
     def close(self) -> None:
-        """Closes the own connections, but not the client or transport of the caller."""
+        """Closes guestlist's own connections, but not the caller's client or transport."""
         _close_all(self._close_origins())
 
 
@@ -448,7 +448,7 @@ class AsyncHttpxWire(_Wire):
             current_guest.reset(guest)
 
     async def close(self) -> None:
-        """Closes the own connections, but not the client or transport of the caller."""
+        """Closes guestlist's own connections, but not the caller's client or transport."""
         await _close_all_async(self._close_origins())
 
 

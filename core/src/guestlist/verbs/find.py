@@ -348,7 +348,7 @@ def mark_incomplete(guest: Guest, hidden: RecordProblem) -> Guest:
     return guest.model_copy(update={"incomplete": why, "state": state})
 
 
-def check_complete(call: Call, guest: Guest) -> None:
+def check_records_readable(call: Call, guest: Guest) -> None:
     """Checks that every record of the person was readable, so that a missing record is absent.
 
     Raises:
@@ -368,7 +368,7 @@ def check_no_member(call: Call, guest: Guest) -> None:
         MalformedResponse: a record that cannot be read may be about the person.
         Conflict: the service does not show whether a member is the person.
     """
-    check_complete(call, guest)
+    check_records_readable(call, guest)
     hidden = guest.unidentified is not None and guest.state not in OPEN_STATES
     if hidden or guest.state is State.UNKNOWN:
         why = f": {guest.unidentified}" if guest.unidentified else ""

@@ -31,8 +31,8 @@ from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.find import (
     Who,
     begin,
-    check_complete,
     check_no_member,
+    check_records_readable,
     find_active_member,
     invitation_named,
     look,
@@ -89,7 +89,7 @@ def revoke(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     if is_member and not (invitation and invitation.state in OPEN_STATES):
         raise call.about(_not_invited(call))
     if invitation is None or guest.state in (State.REVOKED, State.DECLINED):
-        check_complete(call, guest)
+        check_records_readable(call, guest)
         return _revoked(call, guest, invitation)
     wanted = [invitation] if named or not guest.invitations else list(guest.invitations)
     in_run = call.strategy.guest_before is not None

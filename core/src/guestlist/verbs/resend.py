@@ -31,7 +31,7 @@ from guestlist.verbs.evidence import was_renewed, would_show
 from guestlist.verbs.find import (
     Who,
     begin,
-    check_complete,
+    check_records_readable,
     find_invitation,
     invitation_named,
     look,
@@ -75,7 +75,7 @@ def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     if named is not None:  # A member may have an open invitation, too.
         guest = conclude(call.account, named.email, named, None)
     if guest.invitation is None or guest.state not in (*MAY_BE_OPEN, State.EXPIRED):
-        check_complete(call, guest)
+        check_records_readable(call, guest)
         raise call.about(_not_resendable(guest))
     steps = renew(call, guest, guest.invitation)
     result = yield from call.strategy.record(call, Intent("resend", guest), steps, ledger_outcome)
