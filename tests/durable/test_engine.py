@@ -277,7 +277,6 @@ def test_a_run_on_many_machines_ends_if_a_pause_is_too_long(
             pool.store,
             run,
             lambda clock: nullcontext(hurried.with_clock(clock)),
-            pool.url,
             Stop(),
             too_long=partial(excessive_pause_error, hurried),
         )
@@ -358,7 +357,7 @@ def test_ctrl_c_while_the_worker_begins_ends_it_too(
     monkeypatch.setattr("guestlist.runs.workers.together.work_on_runs", worker)
     monkeypatch.setattr("guestlist.runs.workers.together.ThreadPoolExecutor", Interrupted)
     run = pool.begin(invites(1))
-    summary = run_together(pool.store, run, pool._client, pool.url, Stop())
+    summary = run_together(pool.store, run, pool._client, Stop())
     assert summary.interrupted
     assert summary.left == 1
     assert ended == [True]

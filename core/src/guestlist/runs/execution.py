@@ -49,7 +49,6 @@ def _send(context: Context, run: int) -> RunSummary:
             context.store,
             run,
             lambda clock: nullcontext(context.client.with_clock(clock)),
-            context.store.url,
             context.stop,
             progress,
             accounts=context.client.accounts,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from guestlist.ledger import needing_extra
@@ -12,24 +13,12 @@ if TYPE_CHECKING:
     from guestlist.cli.session import Session
 
 _COMMANDS_BY_MODULE = {
-    "audit": "audit",
-    "provider_development": "new-provider check-provider",
-    "completion": "completion",
-    "config": "config",
-    "console": "console",
-    "demo": "demo",
-    "forget": "forget",
     "lists": "invitations members roles check",
-    "log": "log",
-    "people": "invite onboard resend status wait revoke remove assign-role unassign-role access"
-    " own-access",
-    "offboard": "offboard",
-    "providers": "providers",
-    "pull": "pull",
+    "provider_development": "new-provider check-provider",
     "roster": "plan apply settle worker",
-    "sandbox": "sandbox",
-    "who": "who",
 }
+"""Modules with several commands. Any other command is in the module of its name, or else in
+`people`."""
 _MODULE_OF = {name: home for home, names in _COMMANDS_BY_MODULE.items() for name in names.split()}
 
 
@@ -39,7 +28,10 @@ def find_command(name: str) -> Callable[[Session], None]:
     Raises:
         ConfigError: the extra that the command needs is not installed.
     """
+    home = _MODULE_OF.get(name, name)
+    if find_spec(f"{__name__}.{home}") is None:
+        home = "people"
     with needing_extra():
-        module = import_module(f"{__name__}.{_MODULE_OF[name]}")
+        module = import_module(f"{__name__}.{home}")
     found: Callable[[Session], None] = getattr(module, f"run_{name.replace('-', '_')}")
     return found

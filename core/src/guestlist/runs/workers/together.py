@@ -20,7 +20,6 @@ def run_together(
     store: Store,
     run: int,
     make: Callable[[Clock], AbstractContextManager[Guestlist]],
-    url: str,
     stop: Stop,
     progress: Progress | None = None,
     *,
@@ -33,7 +32,6 @@ def run_together(
 
     Args:
         make: creates a client for this process with a given clock.
-        url: the URL of the ledger's database in PostgreSQL.
         stop: ends the waiting and the work of this process.
         accounts: the accounts that are configured here; None for all.
         too_long: see `watch_run`.
@@ -44,7 +42,7 @@ def run_together(
     ends = Stop()
     with ThreadPoolExecutor(1, "guestlist-worker") as here:
         try:
-            working = here.submit(work_on_runs, make, url, stop=ends)
+            working = here.submit(work_on_runs, make, store.url, stop=ends)
 
             def watch(tallies: Mapping[str, Tally]) -> None:
                 if working.done():
