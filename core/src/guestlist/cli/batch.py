@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from pydantic import BaseModel
@@ -69,22 +70,17 @@ def run_each(
             session.results.extend(outcome)
 
 
+@dataclass
 class _Batch:
-    def __init__(
-        self,
-        session: Session,
-        tasks: Sequence[Task],
-        work: Work,
-        changes: bool,
-        resumable: bool,
-    ) -> None:
+    _session: Session
+    _tasks: Sequence[Task]
+    _work: Work
+    _changes: bool
+    _resumable: bool
+
+    def __post_init__(self) -> None:
         self.outcomes: dict[Task, list[BaseModel] | GuestlistError] = {}
-        self._session = session
-        self._tasks = tasks
-        self._work = work
-        self._changes = changes
-        self._resumable = resumable
-        self._queues = deque(_queues(tasks, changes and not resumable))
+        self._queues = deque(_queues(self._tasks, self._changes and not self._resumable))
         self._under_way: set[Task] = set()
         self._stopped = threading.Event()
         self._bugs: list[BaseException] = []
