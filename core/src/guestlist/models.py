@@ -445,10 +445,10 @@ class NewInvitation(Model):
 
 
 class Result(Model):
-    """What a change returns: the outcome, the person afterwards, and warnings."""
+    """The result of a change: the outcome, the person afterwards, and warnings."""
 
     outcome: StrEnum
-    """What was done."""
+    """The outcome."""
     guest: Guest
     """The person's state after the call."""
     warnings: tuple[str, ...] = ()
@@ -459,7 +459,7 @@ class InviteResult(Result):
     """The result of `invite` and `resend`."""
 
     outcome: Outcome
-    """What was done."""
+    """The outcome."""
     email_sent: bool | None = None
     """Whether an email was sent. None if that is unknown: no answer came and the invitation was
     found by a lookup, or the person joined at once and the service does not report an email."""
@@ -477,7 +477,7 @@ class RevokeResult(Result):
     """The result of `revoke`."""
 
     outcome: RevokeOutcome
-    """What was done."""
+    """The outcome."""
     invitation: Invitation | None = None
     """The invitation that was withdrawn, now or earlier. None if the service has no record of
     it."""
@@ -487,14 +487,14 @@ class RemoveResult(Result):
     """The result of `remove`."""
 
     outcome: RemoveOutcome
-    """What was done."""
+    """The outcome."""
 
 
 class RoleResult(Result):
     """The result of `assign_role` and `unassign_role`."""
 
     outcome: RoleOutcome
-    """What was done."""
+    """The outcome."""
     role: Role
     """The role that was given or taken away."""
 
@@ -515,7 +515,7 @@ class Grant(Model):
 
 
 class Access(Model):
-    """What a person can do in an account."""
+    """A person's effective access to one account."""
 
     guest: Guest
     """The person."""
@@ -532,7 +532,7 @@ class Access(Model):
 
 
 class OwnAccess(Model):
-    """What the owner of an account's API key can do."""
+    """The effective access of the owner of an account's API key."""
 
     account: str
     """The name of the account."""
@@ -567,19 +567,19 @@ class OnboardResult(Result):
     """The result of `onboard`."""
 
     outcome: OnboardOutcome
-    """What was done."""
+    """The outcome."""
     invited: InviteResult
     """The result of the invitation."""
     granted: tuple[RoleResult, ...] = ()
     """A result for each requested role that was given or was held already."""
     access: Access | None = None
-    """What the member can do. None if the service does not show it."""
+    """The member's effective access. None if the service does not show it."""
     missing: tuple[Role, ...] = ()
     """Requested roles that the member does not effectively hold."""
 
 
 class AccountOffboarding(Model):
-    """What `offboard` did about a person in one account."""
+    """The result of `offboard` for a person in one account."""
 
     account: str
     """The name of the account."""
@@ -595,7 +595,7 @@ class AccountOffboarding(Model):
     reason: str | None = None
     """Why access remains, or why that is unknown. None if nothing remains."""
     hint: str | None = None
-    """What to do about it. None if there is no advice."""
+    """Advice, as a sentence. None if there is none."""
     error: str | None = None
     """The class of the error that ended the attempt, such as `Unsupported`. None if none did."""
     warnings: tuple[str, ...] = ()
@@ -608,7 +608,7 @@ class OffboardResult(Model):
     person: Identity
     """The person's names."""
     accounts: tuple[AccountOffboarding, ...] = ()
-    """What was done in each account."""
+    """The result in each account."""
 
     @property
     def access_remains(self) -> bool:

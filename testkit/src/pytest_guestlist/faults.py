@@ -22,7 +22,7 @@ class Forward(Enum):
 
 
 class End(Enum):
-    """What happens to the connection afterwards."""
+    """The fate of the connection after the fault."""
 
     KEEP = auto()
     """It stays open for the next request."""
@@ -40,7 +40,7 @@ class End(Enum):
 
 
 class Door(Enum):
-    """What happens to new connections."""
+    """The treatment of new connections."""
 
     OPEN = auto()
     RESET = auto()

@@ -491,7 +491,7 @@ def guestlist_module(_guestlist_sandboxes: Callable[[str, datetime], Sandbox]) -
 
 @pytest.fixture(scope="session")
 def guestlist_session(_guestlist_sandboxes: Callable[[str, datetime], Sandbox]) -> Environment:
-    """The same as `guestlist_module`, for all tests of the session."""
+    """A sandbox like `guestlist_module`, for all tests of the session."""
     return _shared("session", _guestlist_sandboxes)
 
 

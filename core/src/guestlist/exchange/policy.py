@@ -122,7 +122,7 @@ def _misread(error: Exception) -> MalformedResponse:
 
 
 class Verdict(Enum):
-    """What an answer, or a failure, proves about a request.
+    """The proof that an answer or a failure gives about a request.
 
     DONE: it took effect, or the service returned what was read.
     FINAL: it was refused and had no effect.

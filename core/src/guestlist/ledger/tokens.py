@@ -27,7 +27,7 @@ USE_INTERVAL_SECONDS = 60.0
 
 
 class Right(StrEnum):
-    """What a token permits."""
+    """The permission of a token."""
 
     READ = "read"
     """Reading only."""

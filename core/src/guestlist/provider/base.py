@@ -167,7 +167,7 @@ class Provider(BaseModel):
     no_access: ClassVar[str] = "The person is a member and holds nothing that can be granted."
     """The explanation that `explain_access` returns for an empty list of grants."""
     substitutes: ClassVar[Mapping[str, str]] = {}
-    """What to do instead of an unsupported feature, as a sentence. The keys are names of
+    """Alternatives to unsupported features, as sentences. The keys are names of
     operations, `role`, `email`, `link`, or `login` if it is unknown whether an address is a
     member's."""
     media_type: ClassVar[str] = "application/json"

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class ApplyResult:
-    """What `apply` did.
+    """The result of `apply`.
 
     Attributes:
         run: the run's number in the ledger; None if no run was started.

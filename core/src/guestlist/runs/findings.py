@@ -9,7 +9,7 @@ from guestlist.models import Guest, Model
 
 
 class FindingKind(StrEnum):
-    """What an audit found about a person in an account."""
+    """The kind of a finding about a person in an account."""
 
     NOT_IN_ROSTER = "not_in_roster"
     """The person is a member or is invited, and the roster does not want that today."""

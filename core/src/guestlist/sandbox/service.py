@@ -105,7 +105,7 @@ class Switch:
     values: tuple[str, ...]
     """The possible values, the default first."""
     meaning: str
-    """What it decides, for `guestlist sandbox --list`."""
+    """The behavior that it decides, for `guestlist sandbox --list`."""
 
 
 class SandboxRefusal(Exception):

@@ -14,7 +14,7 @@ from guestlist.provider.settings import describe_problem
 from guestlist.verbs.roles import RoleRef, not_a_role_error
 
 IfExists = Literal["return", "resend", "replace", "error"]
-"""What to do about an invitation that is open already."""
+"""The action for an invitation that is open already."""
 
 
 def as_role_list(role: RoleRef | Iterable[RoleRef] | None) -> list[RoleRef]:

@@ -122,7 +122,7 @@ def _identity(person: Whom, names: Sequence[str]) -> Identity:
 
 @dataclass
 class _Findings:
-    """What was taken away from one person in one account, and what remains."""
+    """Collects what was taken away from one person in one account, and what remains."""
 
     members: list[Member] = field(default_factory=list)
     invitations: list[Invitation] = field(default_factory=list)

@@ -45,7 +45,7 @@ _HINTS = {
     "mutability": "The service does not let SCIM clients change this. Change it at the service.",
     "sensitive": "The service refuses personal data in a URL. Set find_by = [] in the account.",
 }
-"""What to do for the error words of SCIM (RFC 7644, 3.12)."""
+"""The hints for the error words of SCIM (RFC 7644, 3.12)."""
 
 
 class ScimOptions(Options):

@@ -53,7 +53,7 @@ BODIES = (
     b'{"message": "two\\nlines"}',
     b"x" * 100_000,
 )
-"""What error bodies may be like."""
+"""Possible error bodies."""
 
 ONCE = Budget(total=3600.0, attempts=1)
 

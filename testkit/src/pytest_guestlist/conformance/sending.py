@@ -53,7 +53,7 @@ LONG_ENOUGH = 16
 
 
 class SendingRules(ProviderRules):
-    """What a provider sends: effects, identifiers, origin, secrets."""
+    """Rules about the requests of a provider: effects, identifiers, origin, secrets."""
 
     def test_every_request_is_yielded(self, walkthrough: Walkthrough) -> None:
         """A request that is built is yielded, and a flow that is started is run.

@@ -143,7 +143,7 @@ class StatusQuery(WhoQuery):
 
 
 class IfExists(StrEnum):
-    """What to do if an invitation is open already."""
+    """The action for an invitation that is open already."""
 
     RETURN = "return"
     """Leave it."""
@@ -261,7 +261,7 @@ class Problem(ResponseModel):
     status: int
     """The status of this answer."""
     detail: str
-    """What is wrong, and what to do."""
+    """The error, and the advice."""
     error: str
     """The class of the error, such as `UnknownRole`."""
     happened: bool | None
@@ -269,7 +269,7 @@ class Problem(ResponseModel):
     instance: str | None = None
     """The path of the request."""
     hint: str | None = None
-    """What to do."""
+    """The advice."""
     account: str | None = None
     email: str | None = None
     retry_after: float | None = None
@@ -293,7 +293,7 @@ class AccountInfo(ResponseModel):
     title: str
     """The name of the service."""
     operations: tuple[str, ...]
-    """What the service can do, such as `invite` and `resend`."""
+    """The operations that the service supports, such as `invite` and `resend`."""
     role_kinds: tuple[str, ...]
     """The kinds of roles that the service has, in its own words."""
     limits: tuple[LimitUsage, ...]
@@ -340,11 +340,11 @@ class PersonPage(ListPage):
 
 
 class Audit(ResponseModel):
-    """What an audit found in the accounts."""
+    """The result of an audit."""
 
     findings: tuple[Finding, ...]
     unchecked: tuple[Unchecked, ...]
-    """What could not be checked, and why."""
+    """Checks that were impossible, with the reason."""
     problems: tuple[Problem, ...] = ()
     """Accounts that could not be read, or not completely."""
 
@@ -379,7 +379,7 @@ class Onboarding(ResponseModel):
     granted: tuple[RoleResult, ...] = ()
     """A result for each requested role that was given or was held already."""
     access: Access | None = None
-    """What the member can do, if the service shows it."""
+    """The member's effective access, if the service shows it."""
     missing: tuple[Role, ...] = ()
     """Requested roles that the member does not effectively hold."""
     warnings: tuple[str, ...] = ()
