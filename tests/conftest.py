@@ -12,11 +12,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 from hypothesis import HealthCheck, settings
 from tests import postgres
 
-# A property does not depend on the machine's speed, so an example may take any time.
-settings.register_profile("any-speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A property does not depend on the machine's speed, so an example may take any time. Half of the
+# usual number of examples finds the same mistakes: each property is broken by many of them.
+settings.register_profile(
+    "any-speed",
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("any-speed")
 
 # The tests start hundreds of processes. Each would compile everything that it imports.
@@ -43,6 +50,17 @@ def interruptible() -> None:
             signal.signal(number, handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Lets HTTPS clients trust one authority that nobody has. Each client would otherwise load all
+    public ones, which takes longer than most tests, and no test calls a public service."""
+    file = tmp_path_factory.mktemp("authority") / "authority.pem"
+    trustme.CA().cert_pem.write_to_path(file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(file))
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[postgres.Server]:
     """One server for all tests of a process, each of which makes a database of its own on it."""
@@ -67,3 +85,11 @@ def pytest_collection_finish() -> None:
     """Exempts what was collected from garbage collection. There are millions of objects, and every
     run of pytest within a test collects garbage five times at its end."""
     gc.freeze()
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Exempts what the tests of a file have left, such as loaded modules. Many tests collect
+    garbage to find connections that nobody has closed, which would take longer with every file."""
+    if nextitem is not None and nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()

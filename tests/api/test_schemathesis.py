@@ -134,13 +134,13 @@ class Judge:
 
 
 @pytest.mark.long
-def test_no_violation_in_some_hundred_requests(judged: Judge) -> None:
-    assert judged.run(Right.CHANGE, "--phases=fuzzing", "--max-examples=8", "--seed=1") > 150
+def test_no_violation_in_a_hundred_requests(judged: Judge) -> None:
+    assert judged.run(Right.CHANGE, "--phases=fuzzing", "--max-examples=4", "--seed=1") > 80
 
 
 @pytest.mark.long
 def test_a_token_that_may_read_gets_no_other_answers(judged: Judge) -> None:
-    assert judged.run(Right.READ, "--phases=fuzzing", "--max-examples=2", "--seed=1") > 30
+    assert judged.run(Right.READ, "--phases=fuzzing", "--max-examples=1", "--seed=1") > 20
 
 
 @pytest.mark.proof

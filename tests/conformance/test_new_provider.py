@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -102,9 +103,34 @@ def test_nothing_is_overwritten(package: Path) -> None:
 
 @pytest.mark.parametrize("name", installed().providers)
 def test_our_own_are_ready(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if name != "vultr":  # mypy takes long, and is run on all of them anyway
-        monkeypatch.setattr("pytest_guestlist.checking._types", lambda kind: ())
+    # mypy takes long, and is run on all of them anyway
+    monkeypatch.setattr("pytest_guestlist.checking._types", lambda kind: ())
     assert check_provider(installed().provider(name)) == []
+
+
+@pytest.mark.proof  # takes as long as hundreds of other tests
+def test_mypy_finds_nothing_in_a_provider_of_ours() -> None:
+    assert check_provider(installed().provider("vultr")) == []
+
+
+def test_what_mypy_finds_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+
+    def mypy(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        said = (
+            "src/provider.py:7: error: Name is not defined  [name]\nsrc/provider.py:7: note: Or so"
+        )
+        return subprocess.CompletedProcess(command, 1, said, "")
+
+    monkeypatch.setattr("subprocess.run", mypy)
+
+    (problem,) = check_provider(installed().provider("vultr"))
+
+    assert problem.rule == "provider.py: Name is not defined  [name]"
+    ((_python, *words),) = commands
+    assert words[:3] == ["-m", "mypy", "--strict"]
+    assert {Path(word).name for word in words if word.endswith(".py")} >= {"provider.py"}
 
 
 def test_the_command_says_that_nothing_is_missing(

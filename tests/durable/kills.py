@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import text
-from tests.durable.world import World, everybody
+from tests.durable.world import LATE, STALL, World, everybody
 
 from guestlist.ledger import runs
 from guestlist.ledger.schema import OrderState
@@ -291,7 +291,7 @@ class _Takeover:
 
 def _count(figures: Figures, world: World, store: Store, began: float) -> None:
     figures.seconds = time.monotonic() - began
-    time.sleep(2 * 3.0)  # what is late still comes
+    time.sleep(LATE + STALL)  # what is late still comes
     emails = world.emails()
     wanted = Counter((one.account, one.email) for one in everybody(figures.orders))
     figures.lost = sum((wanted - emails).values())

@@ -202,9 +202,15 @@ class World:
 
     def _release(self, proxy: FaultProxy) -> None:
         """Lets the held requests of one proxy take effect when they are due. Each proxy has a
-        thread of its own, because `release` waits for a request that may never have been sent."""
+        thread of its own, because `release` waits for a request that may never have been sent.
+
+        Drops them if the machine has stalled for so long that they would take effect later than
+        `late_effect` promises. Otherwise the test would blame the engine for a second email."""
         while (due := self._late[proxy].get()) is not None:
             self._ended.wait(due - time.monotonic())
+            if time.monotonic() > due + STALL / 2:
+                proxy.forget()
+                continue
             with suppress(TimeoutError):  # the sender was killed before the request was complete
                 proxy.release()
 

@@ -67,6 +67,7 @@ FOUND_LATE = {
     "any-invitation-is-renewed",
     "conflict-called-invited",
     "conflict-means-again",
+    "every-resend-conclusive",
     "expired-by-our-clock",
     "expiry-compared-at-once",
     "grace-without-lag",
