@@ -127,7 +127,7 @@ def test_what_mypy_finds_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
 
     (problem,) = check_provider(installed().provider("vultr"))
 
-    assert problem.rule == "provider.py: Name is not defined  [name]"
+    assert problem.rule == "provider.py:7: Name is not defined  [name]"
     ((_python, *words),) = commands
     assert words[:3] == ["-m", "mypy", "--strict"]
     assert {Path(word).name for word in words if word.endswith(".py")} >= {"provider.py"}
