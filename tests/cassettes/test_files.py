@@ -48,7 +48,7 @@ FORBIDDEN = [
     *map(re.escape, sorted(SECRETS)),
 ]
 
-ADDRESS = re.compile(r"[\w.+-]+(?:@|%40)([\w.-]*\w)")
+ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]+(?:@|%40)([\w.-]*\w)")  # tried once for each word
 NOBODYS = re.compile(r"(?:[\w-]+\.)*example(?:\.(?:com|net|org))?", re.IGNORECASE)
 
 BLANK = re.compile(r"(?:[a-z]+_)?[0.-]{4,}\d{4}")
