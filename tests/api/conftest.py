@@ -21,8 +21,8 @@ from guestlist.console.api import ApiMount, HttpApi, create_api
 from guestlist.ledger import Ledger, tokens
 from guestlist.ledger.tokens import Right
 from guestlist.sandbox import Sandbox
-from guestlist.sandbox.connect import accounts_of
 from guestlist.sandbox.control import SandboxControl
+from guestlist.sandbox.services import accounts_of
 from guestlist_aitronos.sandbox import AitronosService
 from guestlist_vultr.sandbox import VultrService
 

@@ -27,7 +27,7 @@ from guestlist.console import create_app
 from guestlist.console.app import Console
 from guestlist.ledger import Ledger
 from guestlist.sandbox import Sandbox
-from guestlist.sandbox.connect import accounts_of
+from guestlist.sandbox.services import accounts_of
 from guestlist_aitronos.sandbox import AitronosService
 from guestlist_vultr.sandbox import VultrService
 

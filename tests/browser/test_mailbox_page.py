@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from guestlist import Guestlist, State
 from guestlist.sandbox import Sandbox
-from guestlist.sandbox.connect import accounts_of
+from guestlist.sandbox.services import accounts_of
 from guestlist_aitronos.sandbox import AitronosService
 from guestlist_vultr.sandbox import VultrService
 

@@ -19,7 +19,7 @@ from guestlist.console.app import Console
 from guestlist.exchange.clock import SystemClock
 from guestlist.ledger import Ledger
 from guestlist.sandbox import Sandbox
-from guestlist.sandbox.connect import accounts_of
+from guestlist.sandbox.services import accounts_of
 from guestlist_aitronos.sandbox import AitronosService
 from guestlist_vultr.sandbox import VultrService
 

@@ -13,7 +13,7 @@ from guestlist import Guestlist, Member
 from guestlist.console import create_app
 from guestlist.models import Guest, State
 from guestlist.sandbox import Sandbox
-from guestlist.sandbox.connect import accounts_of
+from guestlist.sandbox.services import accounts_of
 
 
 def rows(page: str) -> list[str]:

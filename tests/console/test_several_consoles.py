@@ -19,7 +19,7 @@ from guestlist.ledger import Ledger, history
 from guestlist.ledger.lock import exclusive
 from guestlist.runs.stop import Stop
 from guestlist.sandbox import Sandbox
-from guestlist.sandbox.connect import accounts_of
+from guestlist.sandbox.services import accounts_of
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ import pytest
 
 from guestlist import Guestlist
 from guestlist.sandbox import Sandbox
-from guestlist.sandbox.connect import accounts_of
-from guestlist.sandbox.services import service_classes
+from guestlist.sandbox.services import accounts_of, service_classes
 
 
 def test_log_records_carry_the_facts_of_an_event(caplog: pytest.LogCaptureFixture) -> None:

@@ -23,7 +23,7 @@ from guestlist.event import Event
 from guestlist.models import Guest, InviteResult
 from guestlist.provider import Provider
 from guestlist.sandbox import Sandbox
-from guestlist.sandbox.connect import accounts_of
+from guestlist.sandbox.services import accounts_of
 from guestlist_aitronos.sandbox import AitronosService
 from guestlist_vultr.sandbox import VultrService
 from pytest_guestlist.clock import VirtualClock

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from tests.sockets.matrix import COLUMNS, Stage
 
-from guestlist.sandbox.connect import accounts_of
+from guestlist.sandbox.services import accounts_of
 from pytest_guestlist.proxy import FaultProxy
 
 

@@ -10,7 +10,7 @@ from tests.sockets.rows import FOUND, INVITED, SHORT
 
 from guestlist import Guestlist
 from guestlist.sandbox import Sandbox
-from guestlist.sandbox.connect import accounts_of
+from guestlist.sandbox.services import accounts_of
 from guestlist_betterauth.sandbox import BetterAuthService
 from guestlist_vultr import Vultr
 from pytest_guestlist.faults import LATE, End, Fault, Forward, answering, on, unanswered

@@ -101,7 +101,7 @@ class Environment:
 
 def on_sandbox(sandbox: Sandbox) -> Environment:
     """Returns the environment of tests without a cassette."""
-    from guestlist.sandbox.connect import accounts_of
+    from guestlist.sandbox.services import accounts_of
 
     return Environment(accounts_of(sandbox), VirtualClock(sandbox=sandbox), sandbox)
 

@@ -11,8 +11,7 @@ from freezegun import freeze_time
 
 from guestlist import Guestlist, WaitTimeout
 from guestlist.sandbox import Sandbox, Service
-from guestlist.sandbox.connect import accounts_of
-from guestlist.sandbox.services import service_classes
+from guestlist.sandbox.services import accounts_of, service_classes
 
 # the alarm rings in real time: a wait for the frozen clock ends with the test's name
 pytestmark = pytest.mark.timeout(60)

@@ -207,11 +207,10 @@ class Session:
 
     def _sandbox_accounts(self, starts_sandbox: bool) -> dict[str, Provider]:
         """Returns an account for each service of the sandbox, and uses the sandbox's clock."""
-        from guestlist.sandbox.services import require_extra, service_classes
+        from guestlist.sandbox.services import accounts_of, require_extra, service_classes
 
         require_extra()
         from guestlist.running_sandbox import SandboxClock
-        from guestlist.sandbox.connect import accounts_of
         from guestlist.sandbox.control import SandboxControl
         from guestlist.sandbox.errors import SandboxError
 

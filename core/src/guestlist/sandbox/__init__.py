@@ -12,7 +12,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from guestlist.sandbox.connect import accounts_of
     from guestlist.sandbox.control import ReceivedEmail, RunningService, SandboxControl
     from guestlist.sandbox.errors import SandboxError, SandboxMistake
     from guestlist.sandbox.limits import (
@@ -40,11 +39,10 @@ if TYPE_CHECKING:
         Service,
         Switch,
     )
-    from guestlist.sandbox.services import service_classes
+    from guestlist.sandbox.services import accounts_of, service_classes
     from guestlist.sandbox.world import Hosted, World
 
 _HOMES = {
-    "connect": ("accounts_of",),
     "control": ("ReceivedEmail", "RunningService", "SandboxControl"),
     "errors": ("SandboxError", "SandboxMistake"),
     "limits": (
@@ -65,7 +63,7 @@ _HOMES = {
     "routing": ("IncomingRequest", "OrganizationService", "Routes"),
     "server": ("Sandbox",),
     "service": ("AdjustableClock", "Email", "Outbox", "SandboxRefusal", "Service", "Switch"),
-    "services": ("service_classes",),
+    "services": ("accounts_of", "service_classes"),
     "world": ("Hosted", "World"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

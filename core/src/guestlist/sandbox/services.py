@@ -1,4 +1,4 @@
-"""Finds the imitated services of the installed providers."""
+"""From the installed providers to the services of a sandbox, and back to accounts."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from guestlist import sandbox
 from guestlist.plugins import Plugins, installed
+from guestlist.provider import Provider
+from guestlist.running_sandbox import account_with
 from guestlist.sandbox.errors import SandboxError, SandboxMistake
 
 if TYPE_CHECKING:
+    from guestlist.sandbox.control import SandboxControl
+    from guestlist.sandbox.server import Sandbox
     from guestlist.sandbox.service import Service
 
 
@@ -30,6 +34,31 @@ def service_classes(plugins: Plugins | None = None) -> list[type[Service]]:
         for name, provider in plugins.providers.items()
         if provider.sandbox
     ]
+
+
+def accounts_of(
+    running: SandboxControl | Sandbox, plugins: Plugins | None = None
+) -> dict[str, Provider]:
+    """Returns an account with an owner's rights for each service, by the service's name.
+
+    Reads nothing from the environment, because the values there belong to the real services.
+
+    Args:
+        running: the sandbox, or the control of one that runs elsewhere.
+        plugins: the providers; by default everything installed.
+
+    Raises:
+        SandboxError: no sandbox answers.
+        ConfigError: the provider of a service is not installed.
+    """
+    plugins = plugins or installed()
+    services = running.services
+    settings = (
+        {service.name: service.settings for service in services()}
+        if callable(services)
+        else {name: hosted.settings for name, hosted in services.items()}
+    )
+    return {name: account_with(plugins.provider(name), own) for name, own in settings.items()}
 
 
 def require_extra() -> None:

@@ -13,8 +13,7 @@ from guestlist.cli.session import Session
 from guestlist.client import Guestlist
 from guestlist.errors import ConfigError
 from guestlist.plugins import installed
-from guestlist.sandbox.connect import accounts_of
-from guestlist.sandbox.services import service_classes
+from guestlist.sandbox.services import accounts_of, service_classes
 
 
 def run_demo(session: Session) -> None:

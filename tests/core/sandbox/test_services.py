@@ -12,8 +12,7 @@ from guestlist import ConfigError, Guestlist, State
 from guestlist.plugins import Plugins, installed
 from guestlist.running_sandbox import SandboxClock
 from guestlist.sandbox import Sandbox, SandboxControl, SandboxError
-from guestlist.sandbox.connect import accounts_of
-from guestlist.sandbox.services import service_classes
+from guestlist.sandbox.services import accounts_of, service_classes
 
 
 @pytest.fixture
