@@ -64,7 +64,7 @@ def test_a_plan_in_a_file_does_not_hold_for_a_person_who_is_hidden_now(tmp_path:
     with club() as guests, make_plan(guests, ALL) as plan:
         plan.write(path)
     with club(RecordProblem(2, "it has no id", email=ADA)) as guests:
-        found: list[tuple[Change, str]] = list(iter_outdated_changes(guests, read_plan(path)))
+        found: list[tuple[Change, str]] = list(iter_outdated_changes(guests, read_plan(path), ALL))
     assert [(change.email, why) for change, why in found] == [
         (ADA, "was not invited, and is now unknown")
     ]

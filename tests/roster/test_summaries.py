@@ -146,14 +146,15 @@ def test_a_saved_plan_is_checked_against_complete_invitations(
     watched: Guestlist, requests: Requests, invite: Invite, tmp_path: Path
 ) -> None:
     first, second, third = invite(3)
-    with make_plan(watched, [want(first, "Admin"), want(second, "Admin"), want(third)]) as plan:
+    roster = [want(first, "Admin"), want(second, "Admin"), want(third)]
+    with make_plan(watched, roster) as plan:
         plan.write(tmp_path / "team.plan")
     written = read_plan(tmp_path / "team.plan")
     requests.clear()
-    assert list(iter_outdated_changes(watched, written)) == []
+    assert list(iter_outdated_changes(watched, written, roster)) == []
     assert len(requests.about_one) == 2
     watched.revoke(second)
-    [(change, _)] = iter_outdated_changes(watched, written)
+    [(change, _)] = iter_outdated_changes(watched, written, roster)
     assert change.email == second
 
 

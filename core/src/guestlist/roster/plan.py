@@ -68,7 +68,7 @@ class Plan:
         Raises:
             ConfigError: the file cannot be written.
         """
-        write_plan(path, self.summary, self._store.changes())
+        write_plan(path, self.summary, self._store.changes)
 
     def close(self) -> None:
         """Deletes the temporary database with the changes."""

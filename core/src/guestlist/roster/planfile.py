@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
 
 class _Header(Model):
-    """The first line of a saved plan."""
+    """The first line of a saved plan. `digest` shows whether the file was edited. It does not
+    protect against somebody who computes it again."""
 
     format: Literal["guestlist plan"] = "guestlist plan"
-    version: Literal[3] = 3
+    version: Literal[4] = 4
+    digest: str
     plan: Summary
 
 
@@ -71,11 +73,11 @@ class PlanFile:
             account: yield only the changes of this account.
 
         Raises:
-            ConfigError: the file cannot be read, is truncated, has a line that is not a change, or
-                was replaced since it was opened. A truncated or replaced file is noticed only at
-                its end: discard the changes that were yielded before.
+            ConfigError: the file cannot be read, has a line that is not a change of this plan, or
+                was replaced since it was opened. A replaced file is noticed only at its end:
+                discard the changes that were yielded before.
         """
-        count, hashed = 0, hashlib.sha256()
+        counts, hashed = self.summary.counts, hashlib.sha256()
         for number, line in _lines(self.path):
             hashed.update(line.encode())
             if number == 1:
@@ -83,10 +85,12 @@ class PlanFile:
             try:
                 change = Change.model_validate_json(line)
             except ValidationError:
+                change = None
+            if change is None or change.action not in counts.get(change.account, {}):
                 raise ConfigError(
-                    f"{self.path}:{number}: this line is not a valid change", hint=PLAN_AGAIN_HINT
-                ) from None
-            count += 1
+                    f"{self.path}:{number}: this line is not a change of this plan",
+                    hint=PLAN_AGAIN_HINT,
+                )
             if account in (None, change.account):
                 yield change
         if hashed.hexdigest() != self.digest:
@@ -94,47 +98,66 @@ class PlanFile:
                 f"{self.path} has changed since it was opened",
                 hint="Nothing was sent. Run the command again with the right plan.",
             )
-        if count != self.summary.changes:
-            raise ConfigError(
-                f"{self.path} has {count} changes instead of {self.summary.changes}",
-                hint=PLAN_AGAIN_HINT,
-            )
 
 
 PLAN_AGAIN_HINT = "Make the plan again."
 
 
-def write_plan(path: Path, summary: Summary, changes: Iterable[str]) -> None:
+def write_plan(path: Path, summary: Summary, changes: Callable[[], Iterable[str]]) -> None:
     """Writes a plan to a file completely or not at all. Only the owner can read the file. A pipe
     or a device is written to directly.
 
     Args:
-        changes: the changes as JSON, in the order of execution.
+        changes: returns the changes as JSON, in the order of execution. Called twice.
 
     Raises:
         ConfigError: the file cannot be written.
     """
     with replace_file(path, private=True) as file:
-        file.write(f"{_Header(plan=summary).model_dump_json()}\n".encode())
-        file.writelines(f"{change}\n".encode() for change in changes)
+        digest = _digest(summary, (f"{change}\n" for change in changes()))
+        file.write(f"{_Header(digest=digest, plan=summary).model_dump_json()}\n".encode())
+        file.writelines(f"{change}\n".encode() for change in changes())
 
 
 def read_plan(path: Path) -> PlanFile:
     """Opens a saved plan. Its changes are read on demand, by `PlanFile.changes`.
 
     Raises:
-        ConfigError: the file cannot be read, or is not a plan of this version.
+        ConfigError: the file cannot be read, is not a plan of this version, or was changed after it
+            was made.
     """
-    header, hashed = "", hashlib.sha256()
-    for number, line in _lines(path):
-        header = line if number == 1 else header
-        hashed.update(line.encode())
+    lines, hashed = _lines(path), hashlib.sha256()
+    first = next((line for _, line in lines), "")
+    hashed.update(first.encode())
+
+    def changes() -> Iterator[str]:
+        for _, line in lines:
+            hashed.update(line.encode())
+            yield line
+
     try:
-        return PlanFile(path, _Header.model_validate_json(header).plan, hashed.hexdigest())
+        header = _Header.model_validate_json(first)
     except ValidationError:
         raise ConfigError(
             f"{path} is not a plan of this version of guestlist", hint=PLAN_AGAIN_HINT
         ) from None
+    if _digest(header.plan, changes()) != header.digest:
+        raise ConfigError(
+            f"{path} is incomplete, or was changed after it was made", hint=PLAN_AGAIN_HINT
+        )
+    return PlanFile(path, header.plan, hashed.hexdigest())
+
+
+def _digest(summary: Summary, changes: Iterable[str]) -> str:
+    """Returns the SHA-256 of a plan.
+
+    Args:
+        changes: the lines of the changes.
+    """
+    hashed = hashlib.sha256(summary.model_dump_json().encode())
+    for change in changes:
+        hashed.update(change.encode())
+    return hashed.hexdigest()
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

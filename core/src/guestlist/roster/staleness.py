@@ -1,36 +1,49 @@
-"""Compares a saved plan with the present: the date, the roles, and the state at the services."""
+"""Compares a saved plan with the present: the date, the roster, the roles, and the state at the
+services."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 
-from guestlist.changes import UNFOUNDED, Action, Change
+from guestlist.address import email_key
+from guestlist.changes import UNFOUNDED, WITHDRAWALS, Action, Change
 from guestlist.client import Guestlist
 from guestlist.exchange.account import Account
-from guestlist.models import Guest, Invitation, Role
+from guestlist.models import Guest, Invitation, Role, State
 from guestlist.roster.compare import without_prepared
+from guestlist.roster.desired import RosterFacts
+from guestlist.roster.diff import AccountRules
+from guestlist.roster.plan import check_aliases
 from guestlist.roster.planfile import PlanFile
 from guestlist.roster.reading import Progress, Reading, ids_of, person_state, read_accounts
 from guestlist.roster.store import Fact, Kind, PlanStore
+from guestlist.roster.summary import REMOVALS
+from guestlist.roster.wanted import Wanted
 from guestlist.verbs.states import state_word
 
 
 def iter_outdated_changes(
     guests: Guestlist,
     plan: PlanFile,
+    wanted: Iterable[Wanted],
     *,
     now: datetime | None = None,
+    zone: tzinfo = UTC,
+    protected: frozenset[str] = frozenset(),
     progress: Progress | None = None,
 ) -> Iterator[tuple[Change, str]]:
     """Reads the accounts of a saved plan again, and yields each change that is out of date.
 
-    A change is based on the date, on the roles that it names, and on the person's invitation and
-    membership. If changes are out of date because of the date or of roles, only those are yielded.
-    Memory does not grow with the number of people.
+    A change is based on the date, on the roster, on the roles that it names, and on the person's
+    invitation and membership. If changes are out of date because of the date or of roles, only
+    those are yielded. Memory does not grow with the number of people.
 
     Args:
         plan: the saved plan.
+        wanted: the present roster.
+        zone: the time zone in which the days of the roster begin and end.
+        protected: people who lose neither membership nor roles (`Limits.protected`).
         now: the current time; by default the time of the client's clock.
         progress: see `guestlist.roster.reading.Progress`.
 
@@ -44,13 +57,18 @@ def iter_outdated_changes(
     """
     names = plan.founded
     plan.check_accounts(guests)
-    late = list(iter_overdue_changes(plan, now or guests.clock.now()))
+    now = now or guests.clock.now()
+    late = list(iter_overdue_changes(plan, now))
     if late:
         yield from late
         return
     store = PlanStore()
     try:
         numbers = {name: number for number, name in enumerate(names)}
+        entries = RosterFacts(numbers, now, zone).facts(wanted)
+        # only the roles of people in the plan have to be requested
+        store.add(fact._replace(ask=False) for fact in entries)
+        check_aliases(store)
         store.add(_basis_facts(plan.changes(), numbers))
         read = read_accounts(
             guests, names, store, managed=names, needs_details=_is_planned, progress=progress
@@ -78,9 +96,13 @@ def iter_outdated_changes(
             ]
             if changes:
                 number = facts[0].account
-                problems = read[names[number]].problems
-                there = person_state(accounts[number], changes[0].email, facts, problems).guest
-                yield from _different(changes, there)
+                account, problems = accounts[number], read[names[number]].problems
+                there = person_state(account, changes[0].email or None, facts, problems).guest
+                rules = AccountRules(account.name, account.provider, protected=protected)
+                for change in changes:
+                    what = difference(change, there) or _contradiction(change, there, facts, rules)
+                    if what:
+                        yield change, what
     finally:
         store.close()
 
@@ -122,11 +144,37 @@ def _basis_facts(changes: Iterable[Change], numbers: Mapping[str, int]) -> Itera
                 yield Fact(one.key, numbers[one.account], Kind.PREPARED, False, "", "")
 
 
-def _different(changes: Iterable[Change], now: Guest) -> Iterator[tuple[Change, str]]:
-    for change in changes:
-        what = difference(change, now)
-        if what:
-            yield change, what
+def _contradiction(change: Change, there: Guest, facts: Sequence[Fact], rules: AccountRules) -> str:
+    """Describes why the present roster does not lead to a change; empty if it does.
+
+    Args:
+        there: the person's state at the service.
+        facts: the facts about the person, with the entries of the roster.
+    """
+    entries = [fact for fact in facts if fact.kind in (Kind.WANTED, Kind.NOT_YET)]
+    removes = change.action in REMOVALS
+    if not removes and all(fact.kind != Kind.WANTED for fact in entries):
+        return "is not in the roster now"
+    if entries:
+        addresses = {email_key(fact.body) for fact in entries}
+    else:
+        record = there.member.address if there.member else None
+        if there.member is None and there.invitation is not None:
+            record = there.invitation.email
+        addresses = {email_key(record or "")}
+    if email_key(change.email) not in addresses:
+        return "is not the person for whom the plan was made"
+    if removes and entries:  # only surplus invitations are withdrawn
+        left = len(there.invitations) > len(change.invitations)
+        if change.action is Action.REMOVE or not (there.member or left):
+            return "is in the roster now"
+    if (
+        change.action in WITHDRAWALS
+        and (not entries or there.state is State.ACCEPTED)
+        and rules.protects(change.key, there.member)
+    ):
+        return "is protected by the roster now"
+    return ""
 
 
 def difference(change: Change, now: Guest) -> str:
@@ -138,6 +186,8 @@ def difference(change: Change, now: Guest) -> str:
         map(_facts, change.invitations)
     ):
         return "the invitation was replaced or renewed"
+    if change.login != now.login:
+        return f"had the login {change.login!r}, and now has {now.login!r}"
     before, member = change.member, now.member
     if (before and before.id) != (member and member.id):
         return "the member record was replaced"

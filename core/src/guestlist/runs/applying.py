@@ -135,7 +135,8 @@ def apply(
 
     Raises:
         ConfigError: the roster, its accounts, the ledger's location or the saved plan is invalid.
-        Conflict: the plan is over a limit, or the services have changed since it was saved.
+        Conflict: the plan is over a limit, or the roster or the services have changed since it was
+            saved.
         LedgerError: the ledger fails, or another process is applying with it.
     """
     selection = Selection.of(accounts, people)
@@ -267,9 +268,15 @@ def _begin_from_plan(context: Context, options: _Options, plan: PlanFile, asked:
 
 def _check_unchanged(context: Context, plan: PlanFile) -> None:
     context.emit(CheckingPlan(plan.path))
-    _raise_if_changed(
-        chain(iter_outdated_changes(context.client, plan), _unresolved_since(context, plan))
+    roster = context.roster
+    outdated = iter_outdated_changes(
+        context.client,
+        plan,
+        roster.wanted(),
+        zone=roster.zone,
+        protected=roster.limits.protected,
     )
+    _raise_if_changed(chain(outdated, _unresolved_since(context, plan)))
 
 
 def _unresolved_since(context: Context, plan: PlanFile) -> Iterator[tuple[Change, str]]:
@@ -285,7 +292,7 @@ def _unresolved_since(context: Context, plan: PlanFile) -> Iterator[tuple[Change
 
 
 def _raise_if_changed(different: Iterable[tuple[Change, str]]) -> None:
-    """Raises an error if the services have changed since a plan was saved.
+    """Raises an error if the roster or the services have changed since a plan was saved.
 
     Raises:
         Conflict: the message lists the first three affected changes.
@@ -294,7 +301,8 @@ def _raise_if_changed(different: Iterable[tuple[Change, str]]) -> None:
     if changed:
         more = f" and {len(changed) - 3} more" if changed[3:] else ""
         raise Conflict(
-            f"the services have changed since the plan was made: {'; '.join(changed[:3])}{more}",
+            "the roster or the services have changed since the plan was made:"
+            f" {'; '.join(changed[:3])}{more}",
             hint="Nothing was sent. Make a new plan and review it.",
         )
 
