@@ -247,7 +247,7 @@ def test_an_edited_file_is_noticed(guests: Guestlist, tmp_path: Path) -> None:
     for old, new in ((ADA, BEA), ('"reason":"', '"reason":"x'), ('"over":[]', '"over":null')):
         assert old in text
         plan.path.write_text(text.replace(old, new))
-        with pytest.raises(ConfigError, match="was changed after it was made|is not a plan"):
+        with pytest.raises(ConfigError, match=r"was changed after it was made|is not a plan"):
             read_plan(plan.path)
 
 

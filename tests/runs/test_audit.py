@@ -11,7 +11,7 @@ import pytest
 from tests.roster.services import ADMIN, READER, People, service
 
 import guestlist
-from guestlist import AsyncGuestlist, AuditResult, ConfigError, Guestlist
+from guestlist import AsyncGuestlist, AuditResult, ConfigError, Guestlist, InvalidArgument
 from guestlist.models import Grant, Invitation, Member, MemberState, State
 from guestlist.provider import Flow, Page, operation
 from pytest_guestlist.clock import VirtualClock
@@ -123,6 +123,9 @@ def test_addresses_outside_the_allowed_domains(audit: Audit, given: str, tmp_pat
     else:
         result = audit(roster, options={"allowed_domains": ["example.com"]}, a=a)
     [finding] = result.of(["outside_domain"])
+    assert result.of(["outside-domain"]) == [finding]
+    with pytest.raises(InvalidArgument, match="no such kind of finding"):
+        result.of(["outside"])
     assert (finding.person, finding.detail) == (BEA, f"the address is {BEA}")
     assert "outside_domain" not in [one.kind for one in result.unchecked]
 

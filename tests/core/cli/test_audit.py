@@ -66,6 +66,7 @@ def test_other_formats(cli: Cli) -> None:
         (["admin"], 5),
         (["suspended,pending"], 0),
         (["suspended", "not-in-roster"], 5),
+        (["not_in_roster"], 5),
         (["all"], 5),
         (["unclear"], 0),
     ],
@@ -75,6 +76,14 @@ def test_pipelines_fail_on_what_they_name(cli: Cli, kinds: list[str], code: int)
     run = cli("audit", *words, "--json")
     assert run.code == code
     assert json.loads(run.out)["exit_code"] == code
+
+
+def test_quiet_prints_the_findings_that_fail(cli: Cli) -> None:
+    run = cli("audit", "-q", "-a", "office", "--fail-on", "admin,suspended")
+    assert (run.code, run.out) == (5, "")
+    assert "found: olga.owner@works.example in office: admin (has Owner)\n" in run.err
+    assert "missing" not in run.err
+    assert "found:" not in cli("audit", "-a", "office", "--fail-on", "admin").err
 
 
 def test_domains_of_the_command_line_replace_those_of_the_roster(cli: Cli) -> None:

@@ -630,7 +630,7 @@ def test_a_run_is_gone_on_with_in_its_own_accounts_only(roster: Roster, sandbox:
     file = Path("team.plan")
     made = read_plan(file)
     bodies = [change.model_dump_json() for change in made.changes()]
-    other = {name: "vultr:of-another-organization" for name in made.summary.accounts}
+    other = dict.fromkeys(made.summary.accounts, "vultr:of-another-organization")
     write_plan(file, made.summary.model_copy(update={"accounts": other}), lambda: bodies)
     begun(read_plan(file).digest, *read_plan(file).changes())
     refused = roster("apply", "--plan", "team.plan", "--yes")

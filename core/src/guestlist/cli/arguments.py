@@ -92,7 +92,14 @@ class Words:
 
     def parse_list(self, text: str) -> list[str]:
         """Parses words that are separated by commas; `all` stands for all of them."""
-        words = self.known() if text == "all" else filter(None, map(str.strip, text.split(",")))
+        words = (
+            self.known() if text == "all" else list(filter(None, map(str.strip, text.split(","))))
+        )
+        if not words:
+            raise argparse.ArgumentTypeError(
+                f"no {self._what} is named; the {self._what}s are:"
+                f" {', '.join(self.known())}, or all"
+            )
         return [self.parse(word) for word in words]
 
     def known(self, **_: object) -> list[str]:
@@ -155,6 +162,7 @@ def note_option(parser: Parser) -> None:
     parser.argument(
         "--note TEXT",
         "the reason, such as a ticket number; stored in the ledger and shown by `log`",
+        type=str,
     )
 
 

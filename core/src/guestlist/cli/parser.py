@@ -77,6 +77,9 @@ class Parser(argparse.ArgumentParser):
             names.append(last)
         if repeat:
             facts |= {"action": "append", "default": []}
+        if facts.get("action") != "store_true":
+            # an empty value is usually a variable of a pipeline that is not set
+            facts.setdefault("type", not_empty)
         added = self.add_argument(*names, help=text, **facts)
         added.completer = complete  # type: ignore[attr-defined]  # argcomplete reads it from there
 
@@ -207,7 +210,7 @@ def add_global_options(parser: argparse.ArgumentParser, *, again: bool = False) 
     group.add_argument(
         "--config",
         metavar="FILE",
-        type=file_name,
+        type=not_empty,
         help="the accounts' file (without it: guestlist.toml here)",
         **facts,
     )
@@ -242,10 +245,10 @@ def add_global_options(parser: argparse.ArgumentParser, *, again: bool = False) 
     group.add_argument("--debug", help="print tracebacks with errors", **flag)
 
 
-def file_name(text: str) -> str:
-    """Parses a file name: any text that is not empty."""
-    if not text:
-        raise argparse.ArgumentTypeError("the file name is empty")
+def not_empty(text: str) -> str:
+    """Parses any text that is not empty."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the value is empty")
     return text
 
 

@@ -17,7 +17,14 @@ from guestlist.errors import GuestlistError
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-COLORS = {"error": "31", "warning": "33", "interrupted": "33", "declined": "33", "hint": "2"}
+COLORS = {
+    "error": "31",
+    "found": "31",
+    "warning": "33",
+    "interrupted": "33",
+    "declined": "33",
+    "hint": "2",
+}
 """ANSI color codes of the word before the colon."""
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from guestlist.address import domain_key
 from guestlist.client import Guestlist
 from guestlist.config import domains
-from guestlist.errors import GuestlistError
+from guestlist.errors import GuestlistError, InvalidArgument
 from guestlist.models import OPEN_STATES, Guest, Member, Role, State
 from guestlist.provider import Page, Provider
 from guestlist.provider.paging import unfinished_list_error
@@ -51,8 +51,22 @@ class AuditResult:
     errors: dict[str, GuestlistError]
 
     def of(self, kinds: Collection[FindingKind | str]) -> list[Finding]:
-        """Returns the findings of these kinds."""
-        return [one for one in self.findings if one.kind in kinds]
+        """Returns the findings of these kinds.
+
+        Args:
+            kinds: the kinds, also as words such as `not_in_roster` or `not-in-roster`.
+
+        Raises:
+            InvalidArgument: there is no such kind.
+        """
+        try:
+            wanted = {FindingKind(kind.replace("-", "_")) for kind in kinds}
+        except ValueError as error:
+            raise InvalidArgument(
+                f"there is no such kind of finding: {error}",
+                hint=f"The kinds are: {', '.join(FindingKind)}.",
+            ) from None
+        return [one for one in self.findings if one.kind in wanted]
 
 
 def audit(

@@ -43,8 +43,12 @@ def run_audit(session: Session) -> None:
         session.results += result.unchecked
     else:
         _warn(result.unchecked)
-    if result.of(given.fail_on):
+    if failing := result.of(given.fail_on):
         session.exit_code = FOUND
+        if given.quiet:
+            for one in failing:
+                where = f"{one.person} in {one.account}" if one.person else one.account
+                print_message("found", f"{where}: {spaced(one.kind)} ({one.detail})")
 
 
 def _cells(one: Finding) -> tuple[str, ...]:
