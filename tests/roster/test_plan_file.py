@@ -96,8 +96,8 @@ def test_files_that_are_no_plan(guests: Guestlist, tmp_path: Path) -> None:
     path.write_text("".join(lines[:-1]))  # cut off
     with pytest.raises(ConfigError, match="has changed since it was opened"):
         list(plan.changes())
-    for content in (lines[:-1], [*lines[:-1], lines[-1][:40]], [*lines, lines[-1]]):
-        path.write_text("".join(content))
+    for other in (lines[:-1], [*lines[:-1], lines[-1][:40]], [*lines, lines[-1]]):
+        path.write_text("".join(other))
         with pytest.raises(ConfigError, match="is incomplete, or was changed after it was made"):
             read_plan(path)
     path.unlink()
