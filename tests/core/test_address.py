@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from guestlist.address import LONGEST, check_email, domain_key, email_key, read_email
@@ -152,6 +152,8 @@ PARTS = st.text("abYZ09.-_+'!@,\u212a\u017fé\n ", max_size=6) | st.sampled_from
     | st.lists(PARTS, min_size=1, max_size=5).map(".".join).map("ada@{}".format)
     | st.builds("{}@{}.example".format, PARTS, PARTS)
 )
+@example("ada@example.com")
+@example("ada@bücher.example")
 def test_many_are_read_as_each_is_checked_and_compared(text: str) -> None:
     typed = accepted(text)
     assert read(text) == (None if typed is None else (typed, email_key(text)))
