@@ -92,3 +92,13 @@ def test_what_is_no_setting_of_text_is_refused_at_once() -> None:
 
         class Optional(Hall):
             base_url: str | None = setting("Where", default=None)  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://hall.example:port", "https://hall.example:99999", "https://[::1", "https://u:p@[::1"],
+)
+def test_a_malformed_host_or_port_is_explained(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"base_url: its host or port is invalid") as caught:
+        Hall(hall="acme", base_url=url)
+    assert url not in str(caught.value)

@@ -73,3 +73,12 @@ def test_without_the_extra_an_error_names_it(tmp_path: Path) -> None:
         "error: a ledger needs sqlalchemy",
         'hint: Run: pip install "guestlist[ledger]"',
     ]
+
+
+@pytest.mark.parametrize(
+    "rest", ["127.0.0.1:port/x", "[::1/x", "127.0.0.1:99999/x", "127.0.0.1:0/x", "127.0.0.1:-1/x"]
+)
+def test_a_malformed_host_or_port_is_invalid_and_the_password_is_not_shown(rest: str) -> None:
+    with pytest.raises(ConfigError, match="the host or the port in the ledger's URL") as caught:
+        Ledger(f"postgresql://ada:hunter2@{rest}")
+    assert "hunter2" not in str(caught.value)

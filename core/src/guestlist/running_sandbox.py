@@ -14,6 +14,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from guestlist.errors import MORE_FILES, ConfigError
 from guestlist.exchange.clock import SystemClock
@@ -49,8 +50,31 @@ class SandboxClock(SystemClock):
 
 
 def sandbox_url() -> str | None:
-    """Returns the address in `GUESTLIST_SANDBOX`, or None if the variable is not set."""
-    return os.environ.get(VARIABLE) or None
+    """Returns the address in `GUESTLIST_SANDBOX`, or None if the variable is not set.
+
+    Raises:
+        ConfigError: it is not an address. The message does not show it.
+    """
+    text = os.environ.get(VARIABLE)
+    try:
+        return server_url(text) if text else None
+    except ValueError:
+        raise ConfigError(
+            f"the address in {VARIABLE} is invalid", hint="Write http://127.0.0.1:8030."
+        ) from None
+
+
+def server_url(text: str) -> str:
+    """Returns the URL of an address such as `http://127.0.0.1:8030` or `127.0.0.1:8030`.
+
+    Raises:
+        ValueError: it is not an address.
+    """
+    url = text if "://" in text else f"http://{text}"
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError
+    return url
 
 
 def sandbox_clock(url: str) -> SandboxClock:

@@ -326,3 +326,15 @@ def test_what_does_without_the_extra(package: str, lines: list[list[str]]) -> No
 def test_without_its_extra_the_sandbox_says_what_to_install() -> None:
     for run in without("uvicorn", ["sandbox"], ["demo"], ["--sandbox", "members"]):
         failed(run, 2, "the sandbox needs uvicorn", 'pip install "guestlist[sandbox]"')
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:port", "http://u:hunter2@[::1", "ftp://x"])
+def test_a_malformed_address_of_the_sandbox_is_invalid(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("GUESTLIST_SANDBOX", url)
+    run = cli("members")
+    assert (run.code, run.err) == (
+        2,
+        "error: the address in GUESTLIST_SANDBOX is invalid\nhint: Write http://127.0.0.1:8030.\n",
+    )

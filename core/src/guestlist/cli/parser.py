@@ -255,17 +255,14 @@ def not_empty(text: str) -> str:
 def web_address(text: str) -> str:
     """Parses an address such as `http://127.0.0.1:8030` or `127.0.0.1:8030`, and returns the
     URL."""
-    from urllib.parse import urlsplit
+    from guestlist.running_sandbox import server_url  # imported here, because it loads pydantic
 
-    url = text if "://" in text else f"http://{text}"
     try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        return server_url(text)
     except ValueError:
-        good = None
-    if not good:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as {DEFAULT_SANDBOX}")
-    return url
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not an address such as {DEFAULT_SANDBOX}"
+        ) from None
 
 
 def duration(text: str) -> float:

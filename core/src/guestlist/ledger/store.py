@@ -324,7 +324,7 @@ def _engine(
         ConfigError: the URL is invalid, or a package is missing.
     """
     try:
-        parsed = make_url(url)
+        parsed = _parsed(url)
         if parsed.drivername in ("postgresql", "postgres"):
             parsed = parsed.set(drivername="postgresql+psycopg")
         if parsed.get_backend_name() not in ("sqlite", "postgresql"):
@@ -342,6 +342,25 @@ def _engine(
         ) from None
     except ModuleNotFoundError as error:
         raise missing_package_error("PostgreSQL", error, "durable") from None
+
+
+def _parsed(url: str) -> URL:
+    """Returns the parts of a URL.
+
+    Raises:
+        ConfigError: the port is not a number, or the host is malformed. The message does not show
+            the URL, because it may contain a password.
+    """
+    try:
+        parsed = make_url(url)
+        if parsed.port is None or 0 < parsed.port < 65536:
+            return parsed
+    except ValueError:  # not an ArgumentError: SQLAlchemy reads the port as a number
+        pass
+    raise ConfigError(
+        "the host or the port in the ledger's URL is invalid",
+        hint="Write postgresql://user@host:5432/name, and an IPv6 address as [::1].",
+    )
 
 
 def _sqlite(url: URL, synchronous: str) -> Engine:

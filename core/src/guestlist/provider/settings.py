@@ -190,7 +190,13 @@ def check_url(url: str) -> str:
         ValueError: the URL is not https (http is allowed to this machine only), or contains
             credentials, a query, a fragment, whitespace or braces.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises ValueError for an invalid port
+    except ValueError:
+        raise ValueError(
+            "its host or port is invalid: write https://host:8443, and an IPv6 address as [::1]"
+        ) from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("it has to be a URL such as https://api.example.com")
     if parts.username or parts.password or parts.query or parts.fragment:
@@ -199,7 +205,6 @@ def check_url(url: str) -> str:
         raise ValueError("it contains whitespace or control characters")
     if "{" in url or "}" in url:
         raise ValueError("it contains braces: replace them with the value")
-    parts.port  # noqa: B018 - raises ValueError for an invalid port
     if parts.scheme == "http" and not is_this_machine(parts.hostname):
         raise ValueError("plain http is allowed to this machine only; use https")
     return url.rstrip("/")
