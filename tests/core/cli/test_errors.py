@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -205,7 +207,30 @@ def test_a_wrong_path_in_base_url(plain: Cli, sandbox: Sandbox) -> None:
         f'[accounts.cloud]\nprovider = "vultr"\napi_key = "{hosted.settings["api_key"]}"\n'
         f'base_url = "{base_url}"\n'
     )
-    failed(plain("check"), 1, "HTTP 404", f"Check base_url of the account: {base_url}.")
+    run = plain("check")
+    failed(run, 1, "HTTP 404", f"Check base_url of the account: {base_url}.")
+    assert run.table[1].split()[:4] == ["cloud", "Vultr", "IAM", "unknown"]
+    assert plain("check", "--json").results[0]["working"] is None
+
+
+def test_a_key_that_was_not_tested_is_unknown(plain: Cli) -> None:
+    """TLS fails, because the server does not speak it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        Path("guestlist.toml").write_text(
+            '[accounts.cloud]\nprovider = "vultr"\napi_key = "k"\n'
+            f'base_url = "https://127.0.0.1:{port}"\n'
+        )
+        run = plain("check", "--json", "--timeout", "1")
+    assert run.code == 1
+    assert run.results[0]["working"] is None
 
 
 def test_no_sandbox_there(plain: Cli) -> None:
@@ -330,10 +355,10 @@ def test_without_its_extra_the_sandbox_says_what_to_install() -> None:
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:port", "http://u:hunter2@[::1", "ftp://x"])
 def test_a_malformed_address_of_the_sandbox_is_invalid(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch, url: str
+    plain: Cli, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.setenv("GUESTLIST_SANDBOX", url)
-    run = cli("members")
+    run = plain("members")
     assert (run.code, run.err) == (
         2,
         "error: the address in GUESTLIST_SANDBOX is invalid\nhint: Write http://127.0.0.1:8030.\n",

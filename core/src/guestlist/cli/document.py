@@ -138,8 +138,9 @@ class AccountRow(Row):
     title: str
     base_url: str
     working: bool | None = None
-    """Whether the service accepts the key for reading; null if the service was not asked or did not
-    answer. False for a key that cannot invite, if the service shows that."""
+    """Whether the service accepts the key for reading; null if that is unknown, because the service
+    was not asked, or did not answer, or does not know the address. False for a key that cannot
+    invite, if the service shows that."""
     organization: str | None = None
     """The organization that the key belongs to, if the service reports it."""
 

@@ -383,7 +383,11 @@ class Tables:
 
     def accounts(self, rows: Sequence[AccountRow]) -> None:
         """Prints the configured accounts and whether the services accept their keys."""
-        marks = {True: Text("can read", "green"), False: Text("does not work", "red"), None: Text()}
+        marks = {
+            True: Text("can read", "green"),
+            False: Text("does not work", "red"),
+            None: Text("unknown", "dim"),
+        }
         self._list(
             rows,
             (ACCOUNT, lambda row: row.account),

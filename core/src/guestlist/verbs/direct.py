@@ -35,16 +35,16 @@ def check(accounts: Accounts, *, account: str | None = None) -> Steps[str]:
     """
     call = accounts.call(account)
     provider = call.provider
-    if provider.supports("organization"):
-        try:
+    try:
+        if provider.supports("organization"):
             return (yield from run(call, provider.organization()))
-        except NotFound as error:
-            error.hint = error.hint or f"Check base_url of the account: {provider.base_url}."
-            raise
-    for listing in ("roles", "members", "invitations"):
-        if provider.supports(listing):
-            yield from run(call, getattr(provider, listing)(None))
-            return ""
+        for listing in ("roles", "members", "invitations"):
+            if provider.supports(listing):
+                yield from run(call, getattr(provider, listing)(None))
+                return ""
+    except NotFound as error:
+        error.hint = error.hint or f"Check base_url of the account: {provider.base_url}."
+        raise
     raise call.about(provider.unsupported("organization"))
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from guestlist.cli.batch import Task, run_each, tasks_of
 from guestlist.cli.document import AccountRow, InvitationRow, MemberRow, RoleRow
 from guestlist.cli.session import Session
-from guestlist.errors import GuestlistError, ServiceTrouble
+from guestlist.errors import Forbidden, GuestlistError, Unauthorized
 
 
 def run_invitations(session: Session) -> None:
@@ -56,18 +56,19 @@ def run_check(session: Session) -> None:
     def check(task: Task) -> Iterator[BaseModel]:
         provider = session.guests.accounts[task.account]
         organization = ""
-        refused: GuestlistError | None = None
+        working: bool | None = True
         try:
             organization = session.guests.check(account=task.account)
         except GuestlistError as error:
-            refusals[task.account] = refused = error
+            refusals[task.account] = error
+            # any other error, such as a wrong base_url, says nothing about the key
+            working = False if isinstance(error, Unauthorized | Forbidden) else None
         yield AccountRow(
             account=task.account,
             provider=provider.name,
             title=provider.title,
             base_url=provider.base_url,
-            # if the service does not answer, it is unknown whether the key works
-            working=None if isinstance(refused, ServiceTrouble) else refused is None,
+            working=working,
             organization=organization or None,
         )
 
