@@ -13,6 +13,8 @@ import pytest
 
 from guestlist import errors
 from guestlist.cli.exit_codes import Bug, Interrupted, exit_code
+from guestlist.cli.printing import print_errors
+from guestlist.exchange.policy import PREPARED_HINT
 from guestlist.sandbox import Sandbox
 
 from .conftest import Cli, Run
@@ -363,3 +365,9 @@ def test_a_malformed_address_of_the_sandbox_is_invalid(
         2,
         "error: the address in GUESTLIST_SANDBOX is invalid\nhint: Write http://127.0.0.1:8030.\n",
     )
+
+
+def test_a_hint_for_programs_names_the_option_instead(capsys: pytest.CaptureFixture[str]) -> None:
+    print_errors([errors.ServiceUnavailable("no answer", hint=PREPARED_HINT)])
+    shown = capsys.readouterr().err
+    assert "make the same call again, with --ledger FILE." in shown

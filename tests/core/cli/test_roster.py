@@ -150,6 +150,20 @@ def test_no_person_gets_too_many_emails(roster: Roster, sandbox: Sandbox) -> Non
     assert "1 change not possible" in shown.out
 
 
+def test_the_temporary_ledger_of_a_sandbox_is_explained(
+    plain: Cli, roster: Roster, sandbox: Sandbox
+) -> None:
+    """Each command would get a new one."""
+    words = ["guestlist.toml", f"--sandbox={sandbox.url}"]
+    told = "on a sandbox, name a ledger with --ledger FILE, for `apply` and for `settle`"
+    assert told in " ".join(plain("apply", *words).out.split())
+    refused = plain("settle", *words)
+    assert refused.code == 2
+    assert "Name one with --ledger FILE, for `apply` and for `settle`." in refused.err
+    late = plain("apply", *words, "--wait", "0.01s")
+    assert told.capitalize() in late.err
+
+
 def test_the_allowed_domains_hold_against_a_sandbox(roster: Roster, sandbox: Sandbox) -> None:
     Path("guestlist.toml").write_text('allowed_domains = ["example.org"]\n' + ROSTER)
     shown = roster("plan")

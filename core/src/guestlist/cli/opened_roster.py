@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from guestlist.cli.parser import UsageError
 from guestlist.cli.session import Session
 from guestlist.client import Guestlist
 from guestlist.config import CONFIG_VARIABLE, FILE, config_path
@@ -50,6 +51,7 @@ def open_roster(
             cannot be created, use a temporary one.
 
     Raises:
+        UsageError: `create` is not set, and the ledger would be a new one.
         ConfigError: the roster, the accounts or the ledger's location are invalid.
         SandboxError: no sandbox answers at the given URL.
     """
@@ -59,8 +61,12 @@ def open_roster(
     roster = read_roster(path, allow_empty=session.arguments.allow_empty)
     config = session.config(roster.toml, starts_sandbox=True)
     location = session.arguments.ledger
-    if location is None and session.arguments.sandbox:
-        # the sandbox and its data end with this process
+    if session.has_temporary_ledger:
+        if not create:
+            raise UsageError(
+                "on a sandbox, every command has a new ledger, which contains no deferred roles",
+                hint="Name one with --ledger FILE, for `apply` and for `settle`.",
+            )
         location = str(session.temporary_folder() / "guestlist.db")
     create = create or location is None
     url = url_of(location) if location else roster.ledger.url

@@ -183,6 +183,12 @@ class Session:
         for broken in installed().broken:
             print_message("warning", broken.error.message)
 
+    @property
+    def has_temporary_ledger(self) -> bool:
+        """Whether a run uses a ledger that is deleted with the session. True on a sandbox, unless
+        `--ledger` names one."""
+        return bool(self.arguments.sandbox) and self.arguments.ledger is None
+
     def _ledger(self) -> Ledger | None:
         """Returns the ledger of a command that changes something. None if it is neither named nor
         configured, and no earlier command created one."""

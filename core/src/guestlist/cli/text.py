@@ -10,6 +10,7 @@ FLAGS = {
     "replace=True": "--replace",
     "retry_unknown=True": "--retry-unknown",
     "ledger=PLACE": "--ledger",
+    "with this client or with a ledger": "with --ledger FILE",
     'if_exists="replace"': "--if-exists replace",
     'if_exists="resend"': "--if-exists resend",
     "into=FOLDER": "--into",

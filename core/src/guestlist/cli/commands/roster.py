@@ -14,6 +14,7 @@ from guestlist.cli.parser import UsageError
 from guestlist.cli.printing import print_message
 from guestlist.cli.run_reporter import RunReporter
 from guestlist.cli.session import Session
+from guestlist.errors import WaitTimeout
 from guestlist.humanize import quantity
 from guestlist.runs import SettleResult
 from guestlist.runs.progress import Reconciling
@@ -160,8 +161,11 @@ def _interrupted_early(session: Session, reporter: RunReporter) -> Interrupted:
 
 
 def _show_settled(session: Session, result: SettleResult) -> None:
+    for error in result.errors:
+        if isinstance(error, WaitTimeout) and session.has_temporary_ledger:
+            error.hint = f"{_how_to_settle(session, '').capitalize()}."
     if result.interrupted:
-        text = "stopped: the other roles stay deferred; run `guestlist settle` to continue"
+        text = f"stopped: the other roles stay deferred; {_how_to_settle(session, 'to continue')}"
         session.errors.append(Interrupted(text))
         return
     if session.screen is None or (result.waiting and session.arguments.wait is not None):
@@ -170,7 +174,7 @@ def _show_settled(session: Session, result: SettleResult) -> None:
     if result.waiting:
         session.screen.line(
             f"{quantity(result.waiting, 'guest')} will get roles after accepting:"
-            " run `guestlist settle` then, or use `apply --wait`."
+            f" {_how_to_settle(session, 'then')}, or use `apply --wait`."
         )
     shown = result.lost_people[:MAX_CHANGES_ON_TERMINAL]
     for guest in shown:
@@ -178,3 +182,10 @@ def _show_settled(session: Session, result: SettleResult) -> None:
         print_message("warning", f"{who} has a deferred role, but is {state}")
     if more := result.lost - len(shown):
         print_message("warning", f"{more:,} more people have a deferred role and cannot accept")
+
+
+def _how_to_settle(session: Session, when: str) -> str:
+    """Returns what to do, so that people get their deferred roles later."""
+    if session.has_temporary_ledger:
+        return "on a sandbox, name a ledger with --ledger FILE, for `apply` and for `settle`"
+    return f"run `guestlist settle` {when}"
