@@ -288,3 +288,24 @@ def test_a_cell_is_read_as_it_was_written(values: list[str]) -> None:
 )
 def test_cells_of_people(cell: str, values: list[str]) -> None:
     assert cells.split(cell) == values
+
+
+@pytest.mark.parametrize(
+    ("heading", "meant"),
+    [("Untill", "until"), ("fro", "from"), ("Accont", "account"), ("rolles", "roles")],
+)
+def test_a_misspelled_heading_is_an_error(read: Read, heading: str, meant: str) -> None:
+    told = wrong(read, f"email,{heading}\na@b.co,\n", OPS)
+    assert f"people.csv:1: the column {heading!r} is not known" in told
+    assert f"Did you mean {meant!r}?" in told
+
+
+@pytest.mark.parametrize("heading", ["Title", "Account ID", "Form", "Unit", "Rules", "Name", ""])
+def test_a_column_of_another_kind_is_ignored(read: Read, heading: str) -> None:
+    assert found(read, f"email,{heading},Team\na@b.co,x,\n", OPS) == [("a@b.co", "chat", None)]
+
+
+def test_a_similar_heading_is_ignored_if_the_column_is_there(read: Read) -> None:
+    rows = "Work mail,Mail,until,Untill\na@b.co,x,,x\n"
+    settings = f'{OPS}\ncolumns = {{ email = "Work mail" }}'
+    assert found(read, rows, settings) == [("a@b.co", "chat", None)]

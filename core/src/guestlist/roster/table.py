@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import codecs
 import csv
+import difflib
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from functools import cached_property, lru_cache
@@ -41,6 +42,9 @@ CACHE_ENTRIES = 10_000
 """Maximum number of cached combinations of accounts, roles and groups."""
 
 
+ONE_LETTER_SIMILARITY = 0.85
+"""Similarity (by `difflib`) from which a heading counts as misspelled. The names of columns differ
+that much from a word with one letter more or less, but not from most other words."""
 SEPARATOR_LINE = re.compile(r"""sep=(?P<separator>[^\r\n])\s*""", re.IGNORECASE)
 """The first line in which Excel names the separator: `sep=;`."""
 UTF16_MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -326,9 +330,10 @@ def _columns(titles: Sequence[str], wanted: Columns) -> dict[str, int]:
     """Returns the index of each column.
 
     Raises:
-        ConfigError: a required column is missing, or a column appears twice.
+        ConfigError: a required column is missing, a column appears twice, or the heading of an
+            unknown one is probably misspelled.
     """
-    found = {}
+    found: dict[str, int] = {}
     for name, heading in wanted.model_dump(by_alias=True).items():
         fitting = _matching_columns(name, heading, titles)
         if len(fitting) > 1:
@@ -343,7 +348,23 @@ def _columns(titles: Sequence[str], wanted: Columns) -> dict[str, int]:
             if not heading:
                 hint += ' Set the right one: columns = { email = "…" }.'
             raise ConfigError(f"there is no column {heading or name!r}", hint=hint)
+    absent = [name for name in wanted.model_dump(by_alias=True) if name not in found]
+    for number, title in enumerate(titles):
+        if number not in found.values() and (name := _misspelled(title, absent)):
+            raise ConfigError(
+                f"the column {title!r} is not known",
+                hint=f"Did you mean {name!r}? If not, give the column another heading.",
+            )
     return found
+
+
+def _misspelled(title: str, names: Iterable[str]) -> str | None:
+    """Returns the name of the column that a heading misses by a letter or a hyphen, if any."""
+    known = [one for name in names for one in dict.fromkeys((name, name.removesuffix("s")))]
+    near = difflib.get_close_matches(
+        title.casefold().replace("-", ""), known, 1, cutoff=ONE_LETTER_SIMILARITY
+    )
+    return near[0] if near else None
 
 
 def _row_too_long_error(count: int, heading: Heading) -> ConfigError:
