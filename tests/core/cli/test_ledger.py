@@ -60,6 +60,14 @@ def test_the_table(plain: Cli, week: Story) -> None:
     ]
 
 
+def test_an_order_without_effect_is_not_called_refused(plain: Cli, story: Story) -> None:
+    why = "no answer came, and a lookup has found no effect"
+    story.settled(ADA, 8, state=OrderState.REFUSED, outcome="did not happen", detail=why)
+    shown = " ".join(plain("log").out.split())
+    assert f"did not happen: {why}" in shown
+    assert "refused" not in shown
+
+
 @pytest.mark.parametrize("columns", [80, 120])
 def test_it_fits(plain: Cli, week: Story, monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     long = "somebody.with.a.rather.long.name@a-department.example.com"

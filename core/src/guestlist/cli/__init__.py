@@ -27,8 +27,7 @@ def main(
         The exit code; docs/cli.md lists them.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    if sys.stdout is None:  # the shell closed stdout: `guestlist members >&-`
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - stays open until the process ends
+    _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # print ? for what the terminal cannot show
@@ -50,6 +49,18 @@ def main(
                 _report(output.error)
                 code = 1
         return code
+
+
+def _replace_closed_streams() -> None:
+    """Replaces the standard streams that the shell has closed, as in `guestlist members >&-`, where
+    they are None. Writing to stdout is then an error, and text for stderr is lost."""
+    # these files stay open until the process ends
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: SIM115
+    if sys.stdout is None:
+        sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
 
 def _report(error: OSError) -> None:

@@ -14,7 +14,7 @@ from guestlist.cli.formatting import RecordFormatter, basis_text, grant_path
 from guestlist.cli.printing import print_message
 from guestlist.cli.screen import Cell, Column, Screen, Text
 from guestlist.cli.text import ONLY_READ, printable, spaced, yes_or_no
-from guestlist.ledger.log import LineState
+from guestlist.ledger.log import NO_EFFECT, LineState
 from guestlist.models import (
     Access,
     AccountOffboarding,
@@ -506,8 +506,8 @@ def _origin(row: LogLine) -> str:
 
 def _result(row: LogLine) -> Text:
     state = screen.state(row.state)
-    if (
-        row.state in (LineState.DONE, LineState.DROPPED) and row.outcome
+    if row.outcome and (
+        row.state in (LineState.DONE, LineState.DROPPED) or row.outcome == NO_EFFECT
     ):  # the outcome says more than the state
         state.plain = spaced(row.outcome)
     return Text().append_text(state).append(f": {printable(row.detail)}" if row.detail else "")

@@ -11,6 +11,7 @@ from guestlist.errors import GuestlistError, Unsupported
 from guestlist.exchange.clock import Clock
 from guestlist.exchange.recording import Preparation
 from guestlist.ledger import deferred_grants, orders
+from guestlist.ledger.log import NO_EFFECT
 from guestlist.ledger.order import Order, OrderOutcome
 from guestlist.ledger.orders import OrderTaken
 from guestlist.ledger.origin import NOBODY, Origin
@@ -94,7 +95,8 @@ class OrderEntry:
         """Returns the outcome of an order without effect. Keeps the mark of an order that was only
         prepared."""
         left = Preparation.PREPARED if self.order.is_prepared else None
-        return OrderOutcome("did not happen", preparation=left)
+        why = "no answer came, and a lookup has found no effect"
+        return OrderOutcome(NO_EFFECT, detail=why, preparation=left)
 
     def unknown(self, error: GuestlistError) -> bool:
         """Records that the outcome stays unknown."""

@@ -15,6 +15,9 @@ from guestlist.changes import Action
 from guestlist.models import Model
 from guestlist.spreadsheets import escape_formula
 
+NO_EFFECT = "did not happen"
+"""The outcome of an order whose request had no effect, and which no service refused."""
+
 
 class LineState(StrEnum):
     """The state of an order."""

@@ -28,6 +28,7 @@ from guestlist.errors import GuestlistError, OutcomeUnknown
 from guestlist.exchange.recording import Preparation
 from guestlist.ledger.deferred_grants import defer
 from guestlist.ledger.emails import IS_RESOLVED
+from guestlist.ledger.log import NO_EFFECT
 from guestlist.ledger.order import (
     COLUMNS,
     Ended,
@@ -525,7 +526,7 @@ def requeue(
         {"this": id, "mark": mark},
     )
     if again.rowcount:
-        add_entry(connection, id, now, "did not happen", why)
+        add_entry(connection, id, now, NO_EFFECT, why)
     return bool(again.rowcount)
 
 
