@@ -350,10 +350,10 @@ def _columns(titles: Sequence[str], wanted: Columns) -> dict[str, int]:
             raise ConfigError(f"there is no column {heading or name!r}", hint=hint)
     absent = [name for name in wanted.model_dump(by_alias=True) if name not in found]
     for number, title in enumerate(titles):
-        if number not in found.values() and (name := _misspelled(title, absent)):
+        if number not in found.values() and (meant := _misspelled(title, absent)):
             raise ConfigError(
                 f"the column {title!r} is not known",
-                hint=f"Did you mean {name!r}? If not, give the column another heading.",
+                hint=f"Did you mean {meant!r}? If not, give the column another heading.",
             )
     return found
 
