@@ -256,6 +256,7 @@ def test_a_guest_knows_its_account(make: Make) -> None:
     [
         (None, "chest", "there is no account 'chest'. Did you mean 'chess'?"),
         (None, "bridge", "there is no account 'bridge'. The accounts are: chess, go."),
+        (None, "hens", "there is no account 'hens'. The accounts are: chess, go."),
         (None, None, "no account is named. The accounts are: chess, go."),
         ({}, None, "no account is configured. Write a guestlist.toml"),
         ({}, "chess", "there is no account 'chess'. Write a guestlist.toml"),

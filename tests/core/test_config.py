@@ -109,6 +109,9 @@ def test_imitations_instead_of_the_accounts() -> None:
         "guestlist.toml:8: accounts.office.provider: the sandbox has no provider 'aitronos'."
         " Its providers are: vultr."
     )
+    Path("guestlist.toml").write_text(text + '[accounts.office]\nprovider = "Vultur"\n')
+    with pytest.raises(ConfigError, match="Did you mean 'vultr'"):
+        read_config(open_config(Path("guestlist.toml")), installed(), instead={"vultr": cloud})
 
 
 def test_an_empty_file_configures_nothing() -> None:

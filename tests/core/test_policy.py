@@ -798,7 +798,7 @@ READERS: dict[str, Callable[[Response], Any]] = {
 def test_reading_that_fails_is_a_malformed_response(stage: Any, steps: Any, kind: str) -> None:
     acme = stage(steps)
     body = Response(200, {}, b'{"token": "s3cr3t"}')
-    with pytest.raises(MalformedResponse, match=f"another shape than expected \\({kind}") as caught:
+    with pytest.raises(MalformedResponse, match=f"not have the expected form \\({kind}") as caught:
         acme.run(run(acme.call, steps.reads(READERS[kind])), body)
     assert "s3cr3t" not in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -234,6 +234,21 @@ def test_json() -> None:
 
 
 @pytest.mark.parametrize(
+    ("headers", "content", "what"),
+    [
+        ({}, b"", "it is empty"),
+        ({"content-type": "text/html"}, b"<html>", "6 bytes of text/html"),
+        ({}, b"<html>", "6 bytes without a content type"),
+    ],
+)
+def test_an_answer_that_is_not_json_is_described(
+    headers: dict[str, str], content: bytes, what: str
+) -> None:
+    with pytest.raises(MalformedResponse, match=f"the answer is not JSON: {what}$"):
+        Response(200, headers, content).json()
+
+
+@pytest.mark.parametrize(
     "content",
     [
         b"",

@@ -40,7 +40,7 @@ def files() -> None:
 def test_the_example() -> None:
     roster = read_roster(Path("guestlist.toml"))
     assert [(one.account, one.email, one.roles) for one in roster.wanted()] == [
-        ("cloud", "ada@example.com", ("group:Engineering", "policy:Read only")),
+        ("cloud", "ada@example.com", ("group:Engineering", "policy:Invoice Reading")),
         ("chat", "ada@example.com", ("member",)),
         ("chat", "bob@example.com", None),
         ("chat", "eve@example.com", None),

@@ -189,6 +189,12 @@ def test_a_single_column(read: Read) -> None:
             OPS,
             "people.csv is truncated: it is not complete UTF",
         ),
+        (
+            "email\na@b.co\n".encode("utf-16-le"),
+            OPS,
+            "people.csv is not UTF-8: it seems to be UTF-16 without a byte order mark. Save it",
+        ),
+        ("email\n".encode("utf-16-be"), OPS, "UTF-16 without a byte order mark"),
         ("\n,,\nmail\n", "", "people.csv:3: there is no column 'email'. There are: 'mail'."),
         (
             "sep=;\nmail;x\n",

@@ -33,6 +33,7 @@ from guestlist.errors import ConfigError
 from guestlist.exchange.account import Budget, budget_problem
 from guestlist.exchange.clock import Clock
 from guestlist.exchange.secret_files import read_secret
+from guestlist.humanize import similar_name
 from guestlist.plugins import Plugins
 from guestlist.provider import Provider
 from guestlist.provider.settings import environment_variable, is_secret
@@ -294,10 +295,11 @@ def _provider_of(account: str, settings: Any, plugins: Plugins) -> str:
 
 def _imitated(provider: str, instead: Mapping[str, Provider]) -> Provider:
     if provider not in instead:
-        known = ", ".join(sorted(instead))
+        near = similar_name(provider.lower(), instead)
+        known = f"Its providers are: {', '.join(sorted(instead))}."
         raise ConfigError(
             f"the sandbox has no provider {provider!r}",
-            hint=f"Its providers are: {known}.",
+            hint=f"Did you mean {near!r}?" if near else known,
             place=("provider",),
         )
     return instead[provider]

@@ -1,10 +1,24 @@
-"""Numbers, dates and durations as people write them: `2 calls`, `21 Nov 2026, 02:34:05 UTC`."""
+"""Numbers, dates and durations as people write them: `2 calls`, `21 Nov 2026, 02:34:05 UTC`.
+Also the name that a misspelled word was probably meant to be."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
+
+
+SIMILAR = 0.7
+"""Similarity (by `difflib`) from which a word counts as a misspelled name."""
+
+
+def similar_name(word: str, names: Iterable[str], similarity: float = SIMILAR) -> str | None:
+    """Returns the name that is most similar to a word, or None if none is similar."""
+    import difflib  # imported here, because only errors need it
+
+    near = difflib.get_close_matches(word, list(names), 1, similarity)
+    return near[0] if near else None
 
 
 def quantity(number: int, noun: str) -> str:

@@ -8,7 +8,6 @@ raises later names the plugin, its package and the hook.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib.metadata
 import threading
@@ -21,6 +20,7 @@ import pluggy
 
 from guestlist.errors import ConfigError, GuestlistError, PluginError
 from guestlist.event import Event
+from guestlist.humanize import similar_name
 from guestlist.models import NewInvitation
 from guestlist.provider import Provider, hookimpl
 
@@ -142,8 +142,8 @@ class Plugins:
                 )
         installed = ", ".join(self.names) or "none"
         hint = f"Its package is usually called guestlist-{name}: pip install guestlist-{name}"
-        if near := difflib.get_close_matches(name.lower(), self.names, 1):
-            hint = f"Did you mean {near[0]!r}?"
+        if near := similar_name(name.lower(), self.names):
+            hint = f"Did you mean {near!r}?"
         raise ConfigError(f"no provider {name!r} is installed (installed: {installed})", hint=hint)
 
     def check_invitation(self, new: NewInvitation) -> None:

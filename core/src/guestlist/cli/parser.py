@@ -191,10 +191,10 @@ def _options_in(words: Sequence[str]) -> Iterator[str]:
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:
-    import difflib  # imported here, because only errors need it
+    from guestlist.humanize import similar_name  # imported here, because only errors need it
 
-    near = difflib.get_close_matches(word, known, 1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    near = similar_name(word, known)
+    return f"; did you mean {near!r}?" if near else ""
 
 
 def add_global_options(parser: argparse.ArgumentParser, *, again: bool = False) -> None:

@@ -116,7 +116,7 @@ def run(call: Call, flow: Flow[T]) -> Steps[T]:
 
 def _misread(error: Exception) -> MalformedResponse:
     return MalformedResponse(
-        f"the answer has another shape than expected ({shape_problem(error)})",
+        f"the answer does not have the expected form ({shape_problem(error)})",
         hint=CHANGED,
     )
 

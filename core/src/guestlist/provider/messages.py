@@ -226,10 +226,11 @@ class Response:
                 return _repaired(self.content)
             except (ValueError, RecursionError):
                 pass
-            kind = self.headers.get("content-type", "no content type")
-            size = f"{len(self.content)} bytes" if self.content else "nothing"
+            kind = self.headers.get("content-type")
+            form = f"of {kind}" if kind else "without a content type"
+            what = f"{len(self.content)} bytes {form}" if self.content else "it is empty"
             raise MalformedResponse(
-                f"the answer is not JSON: {size} of {kind}", status=self.status
+                f"the answer is not JSON: {what}", status=self.status
             ) from error
 
     def mapping(self, *envelopes: str) -> dict[str, Any]:
@@ -523,7 +524,7 @@ class Page(Generic[T]):
         unknown = [one for one in problems if one.email is None and not one.kept]
         if records and len(unknown) == len(records) and (len(unknown) > 1 or not unknown[0].id):
             raise MalformedResponse(
-                f"the answer has another shape than expected ({problems[0].reason})", hint=CHANGED
+                f"the answer does not have the expected form ({problems[0].reason})", hint=CHANGED
             )
         left_out = len(records) - len(items)
         return Page(items, next, total, cut_off, moved, left_out, section, tuple(problems))

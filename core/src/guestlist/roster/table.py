@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import difflib
 import hashlib
 import os
 import re
@@ -17,6 +16,7 @@ from typing import IO, Any, NamedTuple
 
 from guestlist.address import person_key, read_email
 from guestlist.errors import ConfigError, InvalidArgument
+from guestlist.humanize import similar_name
 from guestlist.roster import cells
 from guestlist.roster.document import DAY_HINT, Columns, PeopleFileTable, read_day
 from guestlist.roster.index import (
@@ -264,10 +264,15 @@ def _encoding(path: Path, start: bytes) -> str:
         start: the first bytes of the file.
 
     Raises:
-        ConfigError: the file is a workbook of a spreadsheet program.
+        ConfigError: the file is a workbook of a spreadsheet program, or is UTF-16 without a mark.
     """
     if start in WORKBOOK_SIGNATURES:
         raise ConfigError(f"{path} is a spreadsheet's workbook, not a CSV file", hint=EXPORT_HINT)
+    if b"\0" in start and not start.startswith(tuple(mark for mark, _ in UTF16_MARKS)):
+        raise ConfigError(
+            f"{path} is not UTF-8: it seems to be UTF-16 without a byte order mark",
+            hint=EXPORT_HINT,
+        )
     return next((name for mark, name in UTF16_MARKS if start.startswith(mark)), "utf-8-sig")
 
 
@@ -361,10 +366,7 @@ def _columns(titles: Sequence[str], wanted: Columns) -> dict[str, int]:
 def _misspelled(title: str, names: Iterable[str]) -> str | None:
     """Returns the name of the column that a heading misses by a letter or a hyphen, if any."""
     known = [one for name in names for one in dict.fromkeys((name, name.removesuffix("s")))]
-    near = difflib.get_close_matches(
-        title.casefold().replace("-", ""), known, 1, cutoff=ONE_LETTER_SIMILARITY
-    )
-    return near[0] if near else None
+    return similar_name(title.casefold().replace("-", ""), known, ONE_LETTER_SIMILARITY)
 
 
 def _row_too_long_error(count: int, heading: Heading) -> ConfigError:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Self
 
 from guestlist.errors import ConfigError
+from guestlist.humanize import similar_name
 
 
 class Problems:
@@ -53,7 +53,7 @@ class Problems:
 def unknown_name_error(what: str, name: str, known: Iterable[str]) -> ConfigError:
     """Returns an error for a name that does not exist. The hint suggests a similar name."""
     known = tuple(known)
-    near = difflib.get_close_matches(name, known, 1)
+    near = similar_name(name, known)
     there = f"There are: {', '.join(known)}." if known else f"There is no {what} at all."
-    hint = f"Did you mean {near[0]!r}?" if near else there
+    hint = f"Did you mean {near!r}?" if near else there
     return ConfigError(f"there is no {what} {name!r}", hint=hint)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,6 +10,7 @@ from guestlist.address import email_key
 from guestlist.errors import InvalidArgument, UnknownAccount
 from guestlist.exchange.account import Account, Budget, Call
 from guestlist.exchange.recording import Entry, Journal, Strategy
+from guestlist.humanize import similar_name
 from guestlist.models import Guest, NewInvitation
 from guestlist.verbs.strategies import InRun, WithLedger, WithoutLedger
 
@@ -110,11 +110,11 @@ def unknown_account(name: object, known: Iterable[str]) -> UnknownAccount:
         known: the names of the existing accounts.
     """
     names = sorted(known)
-    near = isinstance(name, str) and difflib.get_close_matches(name, names, 1)
+    near = similar_name(name, names) if isinstance(name, str) else None
     if not names:
         hint = HOW_TO_CONFIGURE
     elif near:
-        hint = f"Did you mean {near[0]!r}?"
+        hint = f"Did you mean {near!r}?"
     else:
         hint = f"The accounts are: {', '.join(names)}."
     if name is not None:
