@@ -76,7 +76,7 @@ def test_the_ledger_that_is_named(plain: Cli, tmp_path: Path) -> None:
         (("token", "create"), "no command `console token create`"),
         (("token", "list", "deploy"), "no command `console token list deploy`"),
         (("token", "create", "a", "b"), "no command `console token create a b`"),
-        (("token", "create", " "), "' ' is not a name for a token"),
+        (("token", "create", " "), "the value is empty"),
         (("token", "create", "a\nb"), r"'a\nb' is not a name for a token"),
         (("token", "create", "a", "--expires", "0"), "'0' is not a length of time"),
         (("token", "create", "a", "--expires", "9" * 20 + "d"), "the time is out of range"),

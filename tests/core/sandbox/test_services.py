@@ -83,7 +83,13 @@ def test_with_the_variable_a_file_gives_the_names(
         assert [mail.to for mail in sandbox.outbox.emails] == ["ada@example.com"]
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "nonsense", "http://[::1"])
+def test_a_variable_that_is_malformed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUESTLIST_SANDBOX", "http://[::1")
+    with pytest.raises(ConfigError, match="the address in GUESTLIST_SANDBOX is invalid"):
+        Guestlist()
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "nonsense"])
 def test_a_variable_that_leads_nowhere_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str
 ) -> None:
