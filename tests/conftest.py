@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 import trustme
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis.strategies import none
 from tests import postgres
 
 # A property does not depend on the machine's speed, so an example may take any time. Half of the
@@ -53,7 +54,8 @@ def interruptible() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Lets HTTPS clients trust one authority that nobody has. Each client would otherwise load all
-    public ones, which takes longer than most tests, and no test calls a public service."""
+    public ones, which takes longer than most tests, and no test calls a public service. A test that
+    starts a program that downloads something uses `tests.downloads.environment`."""
     file = tmp_path_factory.mktemp("authority") / "authority.pem"
     trustme.CA().cert_pem.write_to_path(file)
     with pytest.MonkeyPatch.context() as patch:
@@ -81,9 +83,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
+@settings(max_examples=1, database=None)
+@given(none())
+def _first_example(_: None) -> None:
+    """Lets hypothesis make its random numbers. Later it would not find them: see `gc.freeze`."""
+
+
 def pytest_collection_finish() -> None:
     """Exempts what was collected from garbage collection. There are millions of objects, and every
     run of pytest within a test collects garbage five times at its end."""
+    _first_example()
     gc.freeze()
 
 

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests import downloads
 from tests.api.conftest import Server, serving
 
 from guestlist.console.api.operations import OPERATIONS
@@ -93,7 +94,7 @@ def test_a_generated_client_in_go(server: Server, tmp_path: Path) -> None:
         done = subprocess.run(
             ["sh", "-eu"],
             input=commands,
-            env=os.environ | environment,
+            env=downloads.environment() | environment,
             cwd=folder,
             capture_output=True,
             text=True,

@@ -85,7 +85,7 @@ def test_accept_and_change_roles(
     team: Guestlist, guestlist_invitee: str, guestlist_accept: Callable[[str], None], profile: str
 ) -> None:
     team.invite(guestlist_invitee, role="Member")
-    with pytest.raises(Conflict, match="no member: pending"):
+    with pytest.raises(Conflict, match="is not a member: pending"):
         team.assign_role(guestlist_invitee, "Admin")
 
     guestlist_accept(guestlist_invitee)

@@ -76,7 +76,7 @@ def test_accept_and_grant(
     assignable = [role for role in cloud.roles() if not role.not_assignable]
     roles = {role.kind: role for role in reversed(assignable)}  # the first of each kind
     cloud.invite(guestlist_invitee)
-    with pytest.raises(Conflict, match="no member: pending"):
+    with pytest.raises(Conflict, match="is not a member: pending"):
         cloud.assign_role(guestlist_invitee, roles["group"])
 
     guestlist_accept(guestlist_invitee)

@@ -215,7 +215,7 @@ def lines_of_code(text: str) -> int:
     ("file", "most"),
     [
         (HERE / "plain_provider.py", 90),
-        (PROVIDERS / "betterauth/src/guestlist_betterauth/provider.py", 211),
+        (PROVIDERS / "betterauth/src/guestlist_betterauth/provider.py", 213),
     ],
     ids=["plain", "betterauth"],
 )

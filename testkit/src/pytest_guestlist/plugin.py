@@ -27,7 +27,6 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -295,6 +294,8 @@ def _guestlist_sandboxes(
     pytestconfig: pytest.Config,
 ) -> Iterator[Callable[[str, datetime], Sandbox]]:
     """Returns the sandbox of a scope, made fresh at a moment. There is one for each scope."""
+    from urllib.parse import urlsplit
+
     with _in_one_line(_failure):
         from guestlist.sandbox.server import Sandbox
         from guestlist.sandbox.services import service_classes

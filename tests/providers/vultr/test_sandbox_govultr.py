@@ -5,12 +5,12 @@ Needs Go, and once the module itself, which Go then keeps.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from tests import downloads
 
 from guestlist.sandbox import Sandbox
 from guestlist_vultr.sandbox import VultrService
@@ -35,7 +35,7 @@ def test_the_official_client_understands_every_answer(
     module = (PROGRAM / "go.mod").read_text(encoding="utf-8")
     assert NEWEST in module
     (tmp_path / "go.mod").write_text(module.replace(NEWEST, version), encoding="utf-8")
-    environment = {**os.environ, "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local"}
+    environment = {**downloads.environment(), "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local"}
 
     def go(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -82,6 +83,9 @@ class LastPlan:
     work: RunWork | None = None
     id: str = field(default_factory=lambda: token_urlsafe(12))
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        weakref.finalize(self, self.rows.close)  # another plan replaces it while a page reads it
 
     @property
     def is_applied(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
@@ -107,6 +108,8 @@ class PlanStore:
                 BEGIN;
                 """
             )
+        # Python 3.13 and later warn about a database that nobody closed.
+        weakref.finalize(self, self._db.close)
 
     def close(self) -> None:
         """Closes and deletes the database. A thread that still adds facts gets an error."""
