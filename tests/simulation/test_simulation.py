@@ -58,6 +58,8 @@ ONCE_FAILED = (
     ("betterauth", 237166),  # revoked by another client while it looked, with a wrong clock
     ("betterauth:logins", 463),  # invited again without end: refused, and an old one was accepted
     ("keycloak", 11337),  # lists lagged, and a provider relies on them to show a new id at once
+    ("keycloak", 175397),  # invited again after a 403, and the list was refused afterwards
+    ("keycloak", 172598),  # invited, and the list was refused: reported as invited by another
     ("github", 3750),  # an invitation by login, and a call that knows only the address
     ("github", 3338),  # a list without a total, from which another call removed a person
 )

@@ -222,15 +222,12 @@ def _ensure(
         return (yield from recreate(call, new, known, known.invitation))
     try:
         result = yield from create(call, new, known)
-    except (Conflict, SeatLimit) as refusal:
-        return (yield from _after_refusal(call, new, if_exists, refusal))
-    except Forbidden as refusal:
-        if known is not None:
+    except (Conflict, Forbidden) as refusal:
+        may_be_known = known is None or isinstance(refusal, Conflict | SeatLimit)
+        # If the invitation was created, the refused request was a later one of the same flow.
+        if refusal.happened is not False or not may_be_known:
             raise
-        try:
-            return (yield from _after_refusal(call, new, if_exists, refusal))
-        except Forbidden:
-            raise refusal from None
+        return (yield from _after_refusal(call, new, if_exists, refusal))
     if is_unknown and result.outcome is Outcome.JOINED and not call.provider.refuses_members:
         warning = "If the person was a member before, the role is now the one asked for."
         result = result.model_copy(update={"warnings": (*result.warnings, warning)})
@@ -250,7 +247,12 @@ def _after_refusal(
 
     Only an expired invitation that blocks the address is revoked, once.
     """
-    guest = yield from look(call, again=True)
+    try:
+        guest = yield from look(call, again=True)
+    except Forbidden:
+        if isinstance(refusal, Forbidden):
+            raise refusal from None
+        raise
     blocking = guest.invitation
     may_block = blocking is not None and blocking.state in (*MAY_BE_OPEN, State.EXPIRED)
     hides_member = (
