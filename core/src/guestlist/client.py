@@ -517,7 +517,9 @@ def _async_list(verb: ListVerb[P, T]) -> _Verb[P, AsyncItems[T]]:
     return _Verb(run)
 
 
-_ARGUMENTS = "Args:" + (_Client.__doc__ or "").partition("Args:")[2]
+# Since Python 3.13, docstrings have no indentation.
+_ARGUMENTS = "Args:" + inspect.cleandoc(_Client.__doc__ or "").partition("Args:")[2]
+_ARGUMENTS = _ARGUMENTS.replace("\n", "\n    ")
 
 
 class Guestlist(_Client):
