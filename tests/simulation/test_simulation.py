@@ -62,6 +62,10 @@ ONCE_FAILED = (
     ("keycloak", 172598),  # invited, and the list was refused: reported as invited by another
     ("github", 3750),  # an invitation by login, and a call that knows only the address
     ("github", 3338),  # a list without a total, from which another call removed a person
+    ("github", 105384),  # invited by login, and then by the address alone: two emails
+    ("github", 159447),  # revoked an expired invitation, and another client invited first
+    ("aitronos", 34803),  # found by a lookup, created without an email before the lists showed it
+    ("betterauth", 178103),  # declined after an interrupted resend, and reported as resent
 )
 """Seeds that have broken a promise."""
 

@@ -99,6 +99,15 @@ class Refusing(Logins):
         return super().explain(response)
 
 
+class ByLogin(Refusing):
+    """The record of an invitation by login does not show the address."""
+
+    @operation
+    def invite(self, new: NewInvitation) -> Flow[Invitation]:
+        made = yield from super().invite(new.model_copy(update={"email": ""} if new.login else {}))
+        return made.model_copy(update={"email": new.email})
+
+
 class Merging(Logins):
     """It gives a member the role of an invitation, and adds a person with an account at once."""
 
@@ -151,6 +160,10 @@ class Service:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     emails: int = 0
     full: bool = False
+    blocking: bool = False
+    """Whether an invitation prevents another one to its address."""
+    invited_after_revoking: bool = False
+    """Whether another program invites a person immediately after an invitation is revoked."""
 
     def invited(self, id: str, email: str, *roles: str, state: str = "pending") -> None:
         self.invitations.append({"id": id, "email": email, "roles": roles, "state": state})
@@ -182,6 +195,8 @@ class Service:
                 body["email"] in one.get("invited_as", "") for one in self.members
             ):
                 return httpx.Response(409, json={"error": "is a member"})
+            if self.blocking and any(one["email"] == body["email"] for one in self.invitations):
+                return httpx.Response(409, json={"error": "is invited"})
             self.emails += 1
             self.invited(f"n-{self.emails}", body["email"], *body["roles"])
             self.invitations[-1] |= {one: body[one] or None for one in ("email", "login")}
@@ -197,6 +212,8 @@ class Service:
         if request.method == "DELETE":
             if rest[0] not in self.kept:
                 records.remove(found)
+            if self.invited_after_revoking:
+                self.invited("other", found["email"])
             return httpx.Response(204)
         if request.method == "POST":
             self.emails += 1
@@ -527,6 +544,40 @@ def test_an_invitation_by_login_is_found_by_the_login(
     assert {guest.state for guest in found.values()} == {State.PENDING}
     assert guests("status", ADA).state is State.UNKNOWN
     assert service.emails == 0
+
+
+def test_a_client_remembers_the_login_with_which_it_has_invited_an_address(
+    make: Callable[..., Call], service: Service
+) -> None:
+    guests = make(ByLogin)
+    assert guests("invite", ADA, login="ada-l").outcome is Outcome.INVITED
+    assert service.invitations[0]["email"] is None
+    assert guests("status", ADA).state is State.PENDING
+    assert guests("invite", ADA).outcome is Outcome.ALREADY_INVITED
+    with pytest.raises(errors.AlreadyInvited):
+        guests("invite", ADA.upper(), if_exists="error")
+    assert service.emails == 1
+
+
+def test_a_new_invitation_by_another_program_is_not_taken_for_a_member(
+    make: Callable[..., Call], service: Service
+) -> None:
+    service.invited("i-1", ADA, state="expired")
+    service.blocking, service.invited_after_revoking = True, True
+    with pytest.raises(errors.AlreadyInvited) as caught:
+        make(Refusing)("invite", ADA, if_exists="error")
+    assert caught.value.happened is True
+    assert service.log == ["POST /invitations", "DELETE /invitations/i-1", "POST /invitations"]
+
+
+def test_a_member_who_hides_behind_an_expired_invitation_reports_the_revocation(
+    make: Callable[..., Call], service: Service
+) -> None:
+    service.invited("i-1", ADA, state="expired")
+    service.members.append({"id": "m-1", "login": "ada-l", "invited_as": ADA})
+    with pytest.raises(errors.AlreadyMember) as caught:
+        make(Refusing)("invite", ADA, if_exists="error")
+    assert caught.value.happened is True
 
 
 def test_an_invitation_by_login_is_revoked_by_the_login(

@@ -15,7 +15,7 @@ from tests.in_process import InProcess
 from tests.verbs.conftest import Kill, Killed, SuccessPage
 
 from guestlist import Guestlist
-from guestlist.errors import Forbidden, OutcomeUnknown, Unsupported
+from guestlist.errors import Conflict, Forbidden, OutcomeUnknown, Unsupported
 from guestlist.ledger import Ledger
 from guestlist.models import Invitation, Member, NewInvitation, Outcome, Role, RoleOutcome, State
 from guestlist.provider import Effect, Flow, Page, Request, operation, setting
@@ -119,6 +119,24 @@ def test_resending_again_after_an_interruption_sends_one_email(faulty: Any, case
     assert len(guests.emails(ADA)) == 2
     guests.resend(ADA)  # the next one is a new order
     assert len(guests.emails(ADA)) == 3
+
+
+@pytest.mark.parametrize("case", ["betterauth"], indirect=True)
+def test_resending_again_after_an_interruption_fails_if_the_invitee_has_declined(
+    faulty: Any,
+) -> None:
+    kill = Kill(before=False)
+    kill.left = 0
+    guests = faulty(kill)
+    guests.invite(ADA)
+    kill.left = 1
+    with pytest.raises(Killed):
+        guests.resend(ADA)
+    guests.service.decline(guests.invitations_of(ADA)[-1]["id"])
+    with pytest.raises(Conflict, match="is declined") as caught:
+        guests.resend(ADA)
+    assert caught.value.happened is False
+    assert len(guests.emails(ADA)) == 2
 
 
 def test_replacing_again_after_an_interruption_sends_one_email(faulty: Any, case: Any) -> None:

@@ -135,6 +135,9 @@ class Account:
     """Calls that ended before their outcome was known: see `guestlist.verbs.strategies`."""
     roles: tuple[float, list[Role]] | None = field(default=None, repr=False)
     """The roles of the account, and the monotonic time in seconds at which they were read."""
+    logins: dict[str, str] = field(default_factory=dict, repr=False)
+    """The logins with which this client has invited people, by address. The record of such an
+    invitation may show only the login."""
 
     def __post_init__(self, sharing: RateLimiter | None) -> None:
         self.rate_limiter = sharing or RateLimiter(*self.provider.limits)

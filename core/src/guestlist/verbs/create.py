@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from guestlist import errors
+from guestlist.address import email_key
 from guestlist.errors import Conflict, GuestlistError
 from guestlist.exchange.account import Call
 from guestlist.exchange.recovery import once
@@ -44,6 +45,8 @@ def create(call: Call, new: NewInvitation, known: Guest | None) -> Steps[InviteR
     )
     result = created_result(call, new, settled)
     call.account.recent_writes.add(result.guest, call.account.clock.monotonic())
+    if new.login and new.email:
+        call.account.logins[email_key(new.email)] = new.login
     return result
 
 

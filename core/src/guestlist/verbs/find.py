@@ -268,6 +268,8 @@ def look(
     """
     if not again and (before := call.strategy.guest_before) is not None:
         return before
+    if call.login is None and call.email is not None:
+        call.login = call.account.logins.get(email_key(call.email))
     found = yield from _invitations(call)
     if call.login is None:  # The record of the invitation may show the login of the person.
         call.login = next((one.login for one in found.items if one.login), None)

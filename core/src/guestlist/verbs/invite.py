@@ -30,7 +30,7 @@ from guestlist.verbs.accounts import Accounts
 from guestlist.verbs.arguments import IfExists, as_role_list, check_possible, parse_options
 from guestlist.verbs.create import create, recreate
 from guestlist.verbs.earlier import settle_earlier
-from guestlist.verbs.find import look
+from guestlist.verbs.find import look, look_up_after_change
 from guestlist.verbs.guest_lock import lock_guest
 from guestlist.verbs.resend import renew
 from guestlist.verbs.results import (
@@ -273,8 +273,23 @@ def _after_refusal(
         except Conflict as again:
             if not hides_member:
                 raise
-            return _hidden_member_result(call, new, if_exists, guest, again)
+            return (yield from _after_second_refusal(call, new, if_exists, again))
     raise refusal
+
+
+def _after_second_refusal(
+    call: Call, new: NewInvitation, if_exists: IfExists, refusal: Conflict
+) -> Steps[InviteResult]:
+    """Reads the records after an expired invitation was revoked, and the service refused the new
+    one: another program has invited the person, or the person is a member."""
+    guest = yield from look_up_after_change(call, refusal.happened)
+    try:
+        if guest.state in MAY_BE_OPEN and guest.invitation is not None:
+            return already_invited_result(call, new, if_exists, guest)
+        return _hidden_member_result(call, new, if_exists, guest, refusal)
+    except Conflict as error:
+        error.happened, error.half_done = refusal.happened, refusal.half_done
+        raise
 
 
 def _hidden_member_result(

@@ -67,7 +67,8 @@ def resend(accounts: Accounts, who: Who, *, account: str | None = None) -> Steps
     call = yield from begin(accounts, who, account, check_resendable)
     yield from lock_guest(call)
     found = yield from settle_earlier(call, "resend")
-    if found is not None:
+    # If the invitation was declined or revoked since, the call fails like any other.
+    if found is not None and found.state in (*MAY_BE_OPEN, State.EXPIRED, State.ACCEPTED):
         intent, steps = Intent("resend", found), earlier_call_result(found, Outcome.RESENT)
         return (yield from call.strategy.record(call, intent, steps, ledger_outcome))
     guest = yield from look(call)

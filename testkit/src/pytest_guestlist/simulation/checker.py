@@ -174,6 +174,7 @@ def _not_lost(run: Simulation, caller: Caller) -> Iterator[str]:
     listed = result.guest.invitation is not None and result.guest.invitation.id is not None
     if result.outcome is Outcome.AWAITING_APPROVAL and not listed:
         return  # in a queue that no list of the service shows
+    lag = run.subject.provider.list_lag
     changed_by_others = _touched_by_others(run, caller)
     truths = run.site.truths(caller.email, caller.started, caller.ended)
     if run.misled and any(one.lapsed for one in truths):
@@ -186,7 +187,8 @@ def _not_lost(run: Simulation, caller: Caller) -> Iterator[str]:
     # without an earlier look, the call takes an older invitation for its own
     if (
         sending
-        and not changed_by_others
+        # The first lookup does not show a record that another call made within the lag.
+        and not _touched_by_others(run, caller, lag=lag)
         and not run.subject.provider.refuses_duplicates
         and result.email_sent is None
         and caller.arguments.get("send_email", True)
@@ -194,7 +196,7 @@ def _not_lost(run: Simulation, caller: Caller) -> Iterator[str]:
         started = [caller.started]
         if not _creates(caller):  # the result of an earlier call of the client that was unresolved
             started += [other.started or 0.0 for other in _earlier_creating(run, caller)]
-        since = min(started) - run.subject.provider.list_lag
+        since = min(started) - lag
         sent = [one for one in _about(run, caller) if one.emails]
         if not any(since <= one.at <= caller.ended for one in sent):
             yield f"reported {result.outcome}, but no email was sent"
@@ -490,11 +492,13 @@ def _about(run: Simulation, caller: Caller) -> list[Landed]:
     ]
 
 
-def _touched_by_others(run: Simulation, caller: Caller, *, ever: bool = False) -> bool:
-    """Returns whether another call or the invitee changed the person's records during the call;
-    with `ever`, since its start."""
+def _touched_by_others(
+    run: Simulation, caller: Caller, *, ever: bool = False, lag: float = 0.0
+) -> bool:
+    """Returns whether another call or the invitee changed the person's records during the call, or
+    `lag` seconds before it; with `ever`, since its start."""
+    since = (caller.started or 0.0) - lag
     until = float("inf") if ever else caller.ended or 0.0
     return any(
-        landed.by != caller.number and (caller.started or 0.0) <= landed.at <= until
-        for landed in _about(run, caller)
+        landed.by != caller.number and since <= landed.at <= until for landed in _about(run, caller)
     )
