@@ -52,6 +52,18 @@ def test_a_list_that_repeats_itself_raises_an_error(stage: Any, reply: Any, page
         read(stage, reply, pages)
 
 
+def test_a_list_of_empty_pages_without_an_end_raises_an_error(stage: Any, reply: Any) -> None:
+    """Such a service would keep a call busy forever: each page is within the call's limits."""
+
+    def listing(cursor: str | None) -> Flow[Page[Any]]:
+        yield Request.get("things", query={"after": cursor})
+        return Page([], str(int(cursor or 0) + 1))
+
+    acme = stage()
+    with pytest.raises(MalformedResponse, match="100 empty pages in a row"):
+        acme.serve(run(acme.call, every(listing)), lambda _outgoing: reply({}))
+
+
 def test_a_truncated_list_raises_an_error(stage: Any, reply: Any) -> None:
     with pytest.raises(MalformedResponse, match="returns only a part of its list") as caught:
         read(stage, reply, {None: Page([1], cut_off="Raise the limit.")})

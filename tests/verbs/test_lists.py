@@ -10,8 +10,10 @@ import httpx
 import pytest
 
 from guestlist import Guestlist, InvalidArgument, State
+from guestlist.provider.paging import MAX_EMPTY_PAGES
 from guestlist_aitronos import Aitronos
 from guestlist_betterauth import BetterAuth
+from guestlist_vultr import Vultr
 
 on_vultr = pytest.mark.parametrize("case", ["vultr"], indirect=True)
 on_aitronos = pytest.mark.parametrize("case", ["aitronos"], indirect=True)
@@ -165,6 +167,20 @@ def test_nobody_is_passed_over_or_comes_twice(account: Any, gone: slice) -> None
     found = listed(account, rows, go)
     assert set(left) <= set(found)
     assert len(found) == len(set(found))
+
+
+def test_a_list_of_empty_pages_without_an_end_is_incomplete() -> None:
+    requests = 0
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal requests
+        requests += 1
+        return httpx.Response(200, json={"users": [], "meta": {"links": {"next": f"{requests}"}}})
+
+    vultr = Vultr(api_key="key", base_url="https://vultr.test")
+    with Guestlist({"vultr": vultr}, transport=httpx.MockTransport(answer)) as guests:
+        assert list(guests.members()) == []
+        assert requests == MAX_EMPTY_PAGES
 
 
 def test_a_page_that_comes_again_for_that_is_no_list_that_repeats_itself() -> None:

@@ -276,7 +276,10 @@ class Gate:
         origin = request.headers.get("origin")
         own = request.headers["host"]
         if origin is not None and _page_host(origin) != own:
-            raise GateRefusal("Another web page may not use this console.")
+            raise GateRefusal(
+                "Another web page may not use this console. If a proxy is in front of it, the proxy"
+                " must pass on the Host header."
+            )
         if request.method in ("GET", "HEAD"):
             mode = request.headers.get("sec-fetch-mode")
             if site in ("same-site", "cross-site") and (

@@ -65,7 +65,7 @@ def whole(listing: Callable[[str | None], Flow[Page[T]]]) -> Flow[Page[T]]:
         read.append(page.items)
         count.add(page)
         cursor = page.next
-        if cursor is None and count.shortage:
+        if (cursor is None or count.is_endless) and count.shortage:
             raise unfinished_list_error(None, count.shortage)
         if cursor is None:
             found = [item for items in read for item in items]
@@ -73,6 +73,10 @@ def whole(listing: Callable[[str | None], Flow[Page[T]]]) -> Flow[Page[T]]:
         if cursor in cursors:
             raise unfinished_list_error(None)
         cursors.add(cursor)
+
+
+MAX_EMPTY_PAGES = 100
+"""Number of pages in a row without a record after which a list is taken to have no end."""
 
 
 class RecordCount:
@@ -85,6 +89,7 @@ class RecordCount:
     def __init__(self) -> None:
         self._received: dict[str, int] = {}
         self._totals: dict[str, int] = {}
+        self._empty: dict[str, int] = {}
 
     def add(self, page: Page[Any]) -> None:
         """Counts the records of the next page."""
@@ -92,11 +97,19 @@ class RecordCount:
         if page.total is not None:
             known = self._totals.get(page.section, page.total)
             self._totals[page.section] = min(known, page.total)
+        self._empty[page.section] = 0 if page.records else self._empty.get(page.section, 0) + 1
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether the service sends one empty page after another."""
+        return any(empty >= MAX_EMPTY_PAGES for empty in self._empty.values())
 
     @property
     def shortage(self) -> str:
         """A sentence that says how many records are missing at the end of the list; empty if the
         list is complete."""
+        if self.is_endless:
+            return f"the service sent {MAX_EMPTY_PAGES} empty pages in a row, and no last one"
         for section, total in self._totals.items():
             if self._received[section] < total:
                 return f"the service reports {total} records and sent {self._received[section]}"

@@ -37,8 +37,9 @@ class Pages(Generic[T]):
     """Reads the pages of one list, one after another.
 
     The list ends after its last page, or when a page or a cursor repeats, because some services
-    ignore the cursor and return the first page forever. A list that repeats, is cut off or is
-    shorter than its total is `incomplete`: it may contain people who are on none of the pages.
+    ignore the cursor and return the first page forever. It also ends after 100 empty pages in a
+    row. A list that repeats, is cut off, has no last page or is shorter than its total is
+    `incomplete`: it may contain people who are on none of the pages.
 
     Attributes:
         ended: whether the last page was read.
@@ -75,14 +76,15 @@ class Pages(Generic[T]):
         self._cursor = page.next
         self._repeats = repeated or (page.next is not None and page.next in self._cursors)
         self._cut_off = page.cut_off
-        self.ended = self._repeats or page.next is None
+        if not repeated:
+            self._count.add(page)
+        self.ended = self._repeats or page.next is None or self._count.is_endless
         self._cursors.add(page.next)
         if repeated:
             call.account.emit(
                 EventName.ANSWER, detail="a page came twice; the list is taken to end there"
             )
             return []
-        self._count.add(page)
         self._note(call, page)
         return items
 

@@ -305,13 +305,14 @@ def _unknown_only_if_unavoidable(run: Simulation, caller: Caller) -> Iterator[st
         yield "raised OutcomeUnknown, although no request is unresolved"
         return
     provider = run.subject.provider
-    resent = any("resend" in str(part) for part in unresolved[-1].request.path)
+    sent = unresolved[-1].began
+    renewed = run.site.truths(caller.email, sent, sent)[-1].open
+    may_resend = caller.arguments.get("if_exists") == "resend" and bool(renewed)
+    resent = caller.verb == "resend" or may_resend
     lapsed = any(one.lapsed for one in run.site.truths(caller.email, 0.0, caller.ended or 0.0))
     misled = run.misled or (lapsed and not run.subject.dated)
     if (resent or misled) and not provider.resend_moves_expiry:
         return
-    sent = unresolved[-1].began
-    renewed = run.site.truths(caller.email, sent, sent)[-1].open
     if resent and not any(_was_shown(caller, id, 0.0, sent) for id in renewed):
         return
     deadline = (caller.started or 0.0) + caller.budget.total
