@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from guestlist import Guestlist, InvalidArgument, State
+from guestlist import Guestlist, InvalidArgument, MalformedResponse, State
 from guestlist.provider.paging import MAX_EMPTY_PAGES
 from guestlist_aitronos import Aitronos
 from guestlist_betterauth import BetterAuth
@@ -169,7 +169,7 @@ def test_nobody_is_passed_over_or_comes_twice(account: Any, gone: slice) -> None
     assert len(found) == len(set(found))
 
 
-def test_a_list_of_empty_pages_without_an_end_is_incomplete() -> None:
+def test_a_list_of_empty_pages_without_an_end_raises_an_error() -> None:
     requests = 0
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -179,8 +179,9 @@ def test_a_list_of_empty_pages_without_an_end_is_incomplete() -> None:
 
     vultr = Vultr(api_key="key", base_url="https://vultr.test")
     with Guestlist({"vultr": vultr}, transport=httpx.MockTransport(answer)) as guests:
-        assert list(guests.members()) == []
-        assert requests == MAX_EMPTY_PAGES
+        with pytest.raises(MalformedResponse, match="empty pages in a row"):
+            list(guests.members())
+    assert requests == MAX_EMPTY_PAGES
 
 
 def test_a_page_that_comes_again_for_that_is_no_list_that_repeats_itself() -> None:
