@@ -178,9 +178,11 @@ def test_a_list_of_empty_pages_without_an_end_raises_an_error() -> None:
         return httpx.Response(200, json={"users": [], "meta": {"links": {"next": f"{requests}"}}})
 
     vultr = Vultr(api_key="key", base_url="https://vultr.test")
-    with Guestlist({"vultr": vultr}, transport=httpx.MockTransport(answer)) as guests:
-        with pytest.raises(MalformedResponse, match="empty pages in a row"):
-            list(guests.members())
+    with (
+        Guestlist({"vultr": vultr}, transport=httpx.MockTransport(answer)) as guests,
+        pytest.raises(MalformedResponse, match="empty pages in a row"),
+    ):
+        list(guests.members())
     assert requests == MAX_EMPTY_PAGES
 
 
