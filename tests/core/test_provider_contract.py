@@ -388,6 +388,23 @@ def test_two_flows_at_the_same_time_do_not_mix_up_their_requests() -> None:
         other.close()
 
 
+@pytest.mark.parametrize(
+    ("fact", "value"),
+    [("organization_settings", ("tenant",)), ("one_of", (("base_url", "tenant"),))],
+)
+def test_a_fact_names_existing_settings(fact: str, value: Any) -> None:
+    """Otherwise a plan with two accounts would end with an AttributeError."""
+    with pytest.raises(TypeError, match=f"Tenants.{fact} names 'tenant', which is not a setting"):
+        type(Provider)("Tenants", (Provider,), {"__module__": __name__, fact: value})
+
+
+def test_a_misspelled_fact_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"Typo.counts_seat is not a fact.*'counts_seats'\?"):
+
+        class Typo(Provider):
+            counts_seat: ClassVar[bool] = True
+
+
 def test_an_operation_has_to_yield() -> None:
     with pytest.raises(TypeError, match=r"Careless.no_generator is not a generator"):
         Careless().no_generator()

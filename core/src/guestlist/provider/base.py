@@ -18,12 +18,14 @@ from pydantic import (
 )
 
 from guestlist.errors import GuestlistError, Unsupported
+from guestlist.humanize import similar_name
 from guestlist.models import Grant, Invitation, Member, NewInvitation, Role
 from guestlist.provider.explanations import explain
 from guestlist.provider.messages import Limit, Page, Response, Token
 from guestlist.provider.operations import PHRASES, Flow
 from guestlist.provider.settings import (
     check_declared_urls,
+    check_named_settings,
     check_url,
     fill_from_environment,
     is_secret,
@@ -534,7 +536,16 @@ class Provider(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        facts = Provider.__class_vars__
+        for name in sorted(cls.__class_vars__ - facts):
+            if (meant := similar_name(name, facts)) and not name.startswith("_"):
+                raise TypeError(
+                    f"{cls.__name__}.{name} is not a fact of a provider. Did you mean {meant!r}?"
+                )
         check_declared_urls(cls)
+        check_named_settings(cls, "organization_settings", cls.organization_settings)
+        for names in cls.one_of:
+            check_named_settings(cls, "one_of", names)
 
     @field_validator("*", mode="after")
     @classmethod

@@ -6,7 +6,7 @@ import inspect
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -129,6 +129,17 @@ def check_declared_urls(provider: type[BaseModel]) -> None:
     """
     for name in urls(provider):
         _check_declared_url(provider, name)
+
+
+def check_named_settings(provider: type[BaseModel], fact: str, names: Iterable[str]) -> None:
+    """Checks that a fact of a provider names settings.
+
+    Raises:
+        TypeError: a name is not the name of a setting.
+    """
+    for name in names:
+        if name not in provider.model_fields:
+            raise TypeError(f"{provider.__name__}.{fact} names {name!r}, which is not a setting")
 
 
 def _check_declared_url(provider: type[BaseModel], name: str) -> None:

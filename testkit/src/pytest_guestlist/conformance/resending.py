@@ -99,7 +99,8 @@ class ResendingRules(ProviderRules):
         """An expired invitation that is sent again can be accepted.
 
         Likely cause: The service does not renew expired invitations with this call: leave `resend`
-        undefined, and guestlist withdraws and invites again.
+        undefined, and guestlist withdraws and invites again. If it does renew them, and the record
+        keeps its first date, leave `lifetime` undefined.
         """
         self._pending(harness, "ada")
         harness.expire("ada")
@@ -141,7 +142,8 @@ class ResendingRules(ProviderRules):
     def test_resend_keeps_the_role(self, harness: Harness) -> None:
         """A resend keeps the role of the invitation.
 
-        Likely cause: `resend` or `copy_of` leaves the roles out.
+        Likely cause: `resend` or `copy_of` leaves the roles out; or the service gives a default
+        role, and `role` of the suite's class is not its name.
         """
         role = harness.role()
         if role is None:
