@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import types
 import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -395,7 +396,7 @@ def test_two_flows_at_the_same_time_do_not_mix_up_their_requests() -> None:
 def test_a_fact_names_existing_settings(fact: str, value: Any) -> None:
     """Otherwise a plan with two accounts would end with an AttributeError."""
     with pytest.raises(TypeError, match=f"Tenants.{fact} names 'tenant', which is not a setting"):
-        type(Provider)("Tenants", (Provider,), {"__module__": __name__, fact: value})
+        types.new_class("Tenants", (Provider,), exec_body=lambda body: body.update({fact: value}))
 
 
 def test_a_misspelled_fact_is_refused() -> None:
