@@ -18,6 +18,7 @@ from guestlist.models import (
     InviteResult,
     Member,
     NewInvitation,
+    Outcome,
     State,
 )
 from guestlist.verbs.evidence import has_ended, new_record, would_show
@@ -45,7 +46,8 @@ def create(call: Call, new: NewInvitation, known: Guest | None) -> Steps[InviteR
     )
     result = created_result(call, new, settled)
     call.account.recent_writes.add(result.guest, call.account.clock.monotonic())
-    if new.login and new.email:
+    # No list may show a person who awaits approval, so that a known login would prove an absence.
+    if new.login and new.email and result.outcome is not Outcome.AWAITING_APPROVAL:
         call.account.logins[email_key(new.email)] = new.login
     return result
 

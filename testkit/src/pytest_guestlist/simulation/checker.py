@@ -307,8 +307,10 @@ def _unknown_only_if_unavoidable(run: Simulation, caller: Caller) -> Iterator[st
     provider = run.subject.provider
     sent = unresolved[-1].began
     renewed = run.site.truths(caller.email, sent, sent)[-1].open
-    may_resend = caller.arguments.get("if_exists") == "resend" and bool(renewed)
-    resent = caller.verb == "resend" or may_resend
+    asked = caller.verb == "resend" or (
+        caller.arguments.get("if_exists") == "resend" and bool(renewed)
+    )
+    resent = asked and provider.supports("resend")
     lapsed = any(one.lapsed for one in run.site.truths(caller.email, 0.0, caller.ended or 0.0))
     misled = run.misled or (lapsed and not run.subject.dated)
     if (resent or misled) and not provider.resend_moves_expiry:
