@@ -249,6 +249,21 @@ def reset(pool: Pool) -> None:
             connection.execute(text(f"INSERT INTO {table} SELECT * FROM saved_{table}"))  # noqa: S608
 
 
+def wait_for_locks(pool: Pool) -> None:
+    """Waits until the server has noticed that a connection was closed, and holds no lock."""
+    held = text(
+        "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+        " WHERE datname = current_database() AND locktype = 'advisory'"
+    )
+    deadline = time.monotonic() + 60
+    while True:
+        with pool.store.reading() as connection:
+            if connection.scalar(held) == 0:
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def wait_for_the_end(pool: Pool, run: int) -> None:
     deadline = time.monotonic() + 60
     while not shared.run_has_ended(pool.store, run):
@@ -330,6 +345,7 @@ def test_the_first_process_resumes_and_the_others_wait(pool: Pool) -> None:
         assert other.join(7, "plain", resume)
         one.close()
         other.leave(7)
+        wait_for_locks(pool)
         assert other.join(7, "plain", lambda: resumed.append("again"))
     assert resumed == ["one", "of another account", "again"]
 
