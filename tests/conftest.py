@@ -53,9 +53,9 @@ def interruptible() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Lets HTTPS clients trust one authority that nobody has. Each client would otherwise load all
-    public ones, which takes longer than most tests, and no test calls a public service. A test that
-    starts a program that downloads something uses `tests.downloads.environment`."""
+    """Lets HTTPS clients trust only an authority made for the tests. Each client would otherwise
+    load all public ones, which takes longer than most tests, and no test calls a public service. A
+    test that starts a program that downloads something uses `tests.downloads.environment`."""
     file = tmp_path_factory.mktemp("authority") / "authority.pem"
     trustme.CA().cert_pem.write_to_path(file)
     with pytest.MonkeyPatch.context() as patch:
@@ -98,7 +98,7 @@ def pytest_collection_finish() -> None:
 
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """Exempts what the tests of a file have left, such as loaded modules. Many tests collect
-    garbage to find connections that nobody has closed, which would take longer with every file."""
+    garbage to find connections that were left open, which would take longer with every file."""
     if nextitem is not None and nextitem.path != item.path:
         gc.collect()
         gc.freeze()

@@ -642,6 +642,18 @@ def test_what_is_brought_stays_open(house: House) -> None:
         assert not client.is_closed
 
 
+def test_a_closed_client_sends_nothing_and_is_named(house: House) -> None:
+    """A second attempt would not help, and the service is not to blame."""
+    client = httpx.Client(transport=httpx.MockTransport(house))
+    client.close()
+    with (
+        Guestlist(two_clubs(), http_client=client) as guests,
+        pytest.raises(ConfigError, match="passed as http_client is closed") as caught,
+    ):
+        guests.check(account="go")
+    assert caught.value.happened is False
+
+
 def test_what_cannot_be_brought_is_refused_at_once(house: House) -> None:
     with pytest.raises(TypeError, match="not object"):
         Guestlist(two_clubs(), http_client=object())

@@ -225,6 +225,19 @@ def test_a_link_leads_to_the_next_page_of_the_service_itself(form: str) -> None:
     assert set(hosts) == {"paged.example"}
 
 
+def test_a_link_without_results_ends_the_list() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        last = request.url.params.get("page") == "2"
+        links = ['<https://paged.example/m?page=0>; rel="previous"; results="false"']
+        results = "false" if last else "true"
+        links.append(f'<https://paged.example/m?page=2>; rel="next"; results="{results}"')
+        person = {"id": 2 if last else 1, "email": "p@example.com"}
+        return httpx.Response(200, json=[person], headers={"link": ", ".join(links)})
+
+    with Guestlist({"p": Links()}, transport=httpx.MockTransport(answer)) as guests:
+        assert [member.id for member in guests.members()] == ["1", "2"]
+
+
 @pytest.mark.parametrize("leaver", [None, 0, 3])
 def test_a_link_to_a_page_that_moved_up_skips_nobody(leaver: int | None) -> None:
     """With a total, an earlier page is read if somebody leaves between two pages."""

@@ -233,13 +233,13 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("text", "told"), WRONG.items(), ids=[repr(text) for text in WRONG])
-def test_a_problem_is_reported_with_its_line(text: str, told: str, read: Read) -> None:
+@pytest.mark.parametrize(("text", "message"), WRONG.items(), ids=[repr(text) for text in WRONG])
+def test_a_problem_is_reported_with_its_line(text: str, message: str, read: Read) -> None:
     with pytest.raises(ConfigError) as caught:
         read(text)
     line = str(caught.value)
     assert line.startswith("guestlist.toml")
-    assert told in line
+    assert message in line
     assert line.count("guestlist.toml:") <= 1
     assert "\n" not in line
 

@@ -301,9 +301,9 @@ def test_cells_of_people(cell: str, values: list[str]) -> None:
     [("Untill", "until"), ("fro", "from"), ("Accont", "account"), ("rolles", "roles")],
 )
 def test_a_misspelled_heading_is_an_error(read: Read, heading: str, meant: str) -> None:
-    told = wrong(read, f"email,{heading}\na@b.co,\n", OPS)
-    assert f"people.csv:1: the column {heading!r} is not known" in told
-    assert f"Did you mean {meant!r}?" in told
+    message = wrong(read, f"email,{heading}\na@b.co,\n", OPS)
+    assert f"people.csv:1: the column {heading!r} is not known" in message
+    assert f"Did you mean {meant!r}?" in message
 
 
 @pytest.mark.parametrize("heading", ["Title", "Account ID", "Form", "Unit", "Rules", "Name", ""])

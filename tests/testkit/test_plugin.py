@@ -504,11 +504,13 @@ def test_only_the_versions_have_changed_leaves_the_file_alone(pytester: pytest.P
     assert path.read_text() == older
 
 
-@pytest.mark.parametrize("text", ["interactions: [", "no: cassette", "- request: {}", ""])
-def test_a_file_that_is_not_a_cassette_is_named(pytester: pytest.Pytester, text: str) -> None:
+@pytest.mark.parametrize(
+    "text", [b"interactions: [", b"no: cassette", b"- request: {}", b"", b"\xff"]
+)
+def test_a_file_that_is_not_a_cassette_is_named(pytester: pytest.Pytester, text: bytes) -> None:
     write(pytester)
     path = pytester.mkdir("cassettes").joinpath("invite.yaml")
-    path.write_text(text)
+    path.write_bytes(text)
 
     shown = failure(pytester)
 

@@ -103,14 +103,20 @@ def test_inviting_again_after_a_page_with_a_success_status_sends_nothing(
     assert guests.writes == []
 
 
-def test_resending_again_after_an_interruption_sends_one_email(faulty: Any, case: Any) -> None:
-    kill = Kill(before=False)
+def interrupted_resend(faulty: Any, *, before: bool) -> Any:
+    """Returns a client whose resend was interrupted, before or after the request took effect."""
+    kill = Kill(before=before)
     kill.left = 0
     guests = faulty(kill)
     guests.invite(ADA)
     kill.left = 1
     with pytest.raises(Killed):
         guests.resend(ADA)
+    return guests
+
+
+def test_resending_again_after_an_interruption_sends_one_email(faulty: Any, case: Any) -> None:
+    guests = interrupted_resend(faulty, before=False)
     if case.provider.resend_moves_expiry:
         assert guests.resend(ADA).outcome is Outcome.RESENT
     else:
@@ -125,13 +131,7 @@ def test_resending_again_after_an_interruption_sends_one_email(faulty: Any, case
 def test_resending_again_after_an_interruption_fails_if_the_invitee_has_declined(
     faulty: Any,
 ) -> None:
-    kill = Kill(before=False)
-    kill.left = 0
-    guests = faulty(kill)
-    guests.invite(ADA)
-    kill.left = 1
-    with pytest.raises(Killed):
-        guests.resend(ADA)
+    guests = interrupted_resend(faulty, before=False)
     guests.service.decline(guests.invitations_of(ADA)[-1]["id"])
     with pytest.raises(Conflict, match="is declined") as caught:
         guests.resend(ADA)
@@ -265,14 +265,8 @@ def _never(request: httpx.Request) -> httpx.Response:
 def test_an_open_invitation_is_returned_while_its_resend_is_unresolved(
     faulty: Any, sandbox: Any
 ) -> None:
-    """Nothing is sent either way, so nobody has to wait."""
-    kill = Kill(before=True)
-    kill.left = 0
-    guests = faulty(kill)
-    guests.invite(ADA)
-    kill.left = 1
-    with pytest.raises(Killed):
-        guests.resend(ADA)
+    """Nothing is sent either way, so the call need not wait."""
+    guests = interrupted_resend(faulty, before=True)
     began = sandbox.clock.seconds()
     assert guests.invite(ADA).outcome is Outcome.ALREADY_INVITED
     assert sandbox.clock.seconds() - began < 2

@@ -77,7 +77,7 @@ def _not_written_error(path: Path, error: OSError) -> ConfigError:
 
 def _mode(path: Path) -> int | None:
     """Returns the type and permissions of a file, or of the target of a link. None if there is
-    none."""
+    no such file."""
     try:
         return path.stat().st_mode
     except FileNotFoundError:

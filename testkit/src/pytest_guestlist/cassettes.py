@@ -274,10 +274,10 @@ class Cassette:
         """Reads the file. A recording starts from nothing."""
         if not self._is_replay:
             raise CassetteNotFoundError
-        text = self.path.read_text("utf-8")
-        found = re.match(r"# Recorded against (.*)\.\n", text)
-        self.source = found[1] if found else None
         try:
+            text = self.path.read_text("utf-8")
+            found = re.match(r"# Recorded against (.*)\.\n", text)
+            self.source = found[1] if found else None
             return deserialize(text, serializer)
         except (yaml.YAMLError, ValueError, KeyError, TypeError) as error:
             raise ConfigError(

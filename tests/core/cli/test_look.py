@@ -45,16 +45,16 @@ def test_a_reader_that_has_left_is_no_failure(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "told"),
+    ("words", "code", "message"),
     [
         ("--version >&-", 1, "error: the output cannot be written: Bad file descriptor\n"),
         ("plan missing.toml 2>&- <&-", 2, ""),
     ],
 )
-def test_a_stream_that_the_shell_has_closed(words: str, code: int, told: str) -> None:
+def test_a_stream_that_the_shell_has_closed(words: str, code: int, message: str) -> None:
     command = f"{shlex.quote(str(SCRIPT))} {words}"
     run = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
-    assert (run.returncode, run.stdout, run.stderr) == (code, "", told)
+    assert (run.returncode, run.stdout, run.stderr) == (code, "", message)
 
 
 def test_verbose_gives_dates_and_leaves_nothing_out(cli: Cli) -> None:

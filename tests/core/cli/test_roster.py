@@ -155,13 +155,13 @@ def test_the_temporary_ledger_of_a_sandbox_is_explained(
 ) -> None:
     """Each command would get a new one."""
     words = ["guestlist.toml", f"--sandbox={sandbox.url}"]
-    told = "on a sandbox, name a ledger with --ledger FILE, for `apply` and for `settle`"
-    assert told in " ".join(plain("apply", *words).out.split())
+    hint = "on a sandbox, name a ledger with --ledger FILE, for `apply` and for `settle`"
+    assert hint in " ".join(plain("apply", *words).out.split())
     refused = plain("settle", *words)
     assert refused.code == 2
     assert "Name one with --ledger FILE, for `apply` and for `settle`." in refused.err
     late = plain("apply", *words, "--wait", "0.01s")
-    assert told.capitalize() in late.err
+    assert hint.capitalize() in late.err
 
 
 def test_the_allowed_domains_hold_against_a_sandbox(roster: Roster, sandbox: Sandbox) -> None:

@@ -72,11 +72,11 @@ def test_the_garbage_collector_works_again_when_a_command_is_carried_out() -> No
     """What is loaded is kept from it by the program, and not by `main`, which others may call."""
     command = [sys.executable, "-c", COLLECTING, "providers"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    told = [line for line in done.stdout.splitlines() if line.startswith(("True", "False"))]
+    printed = [line for line in done.stdout.splitlines() if line.startswith(("True", "False"))]
     default = subprocess.check_output(
         [sys.executable, "-c", "import gc; print(gc.get_threshold()[0])"], text=True
     )
-    assert told == [f"True False {default.strip()}", "True True 50000"]
+    assert printed == [f"True False {default.strip()}", "True True 50000"]
 
 
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="CPU time of a child is not to be had here")

@@ -78,6 +78,11 @@ def unusable_proxy(kind: str) -> LocalFault:
     )
 
 
+def closed_client() -> LocalFault:
+    """Returns the fault for a client of the caller that is closed already."""
+    return LocalFault("the client that was passed as http_client is closed", "Pass an open client.")
+
+
 def missing_socks_package() -> LocalFault:
     """Returns the fault for a SOCKS proxy if the package that it needs is not installed."""
     return LocalFault(

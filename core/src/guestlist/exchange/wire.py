@@ -318,6 +318,8 @@ class HttpxWire(_Wire):
 
     def send(self, outgoing: Outgoing) -> Response | SendFailure:
         if self._client is not None:
+            if getattr(self._client, "is_closed", False):
+                return faults.not_sendable(faults.closed_client())
             send = partial(self._client.send, stream=True, auth=None, follow_redirects=False)
             return self._send(outgoing, send)
         if self._brought is not None:
@@ -390,6 +392,8 @@ class AsyncHttpxWire(_Wire):
 
     async def send(self, outgoing: Outgoing) -> Response | SendFailure:
         if self._client is not None:
+            if getattr(self._client, "is_closed", False):
+                return faults.not_sendable(faults.closed_client())
             send = partial(self._client.send, stream=True, auth=None, follow_redirects=False)
             return await self._send(outgoing, send)
         if self._brought is not None:

@@ -159,7 +159,8 @@ def by_link(
     email: Callable[[Any], Any] | None = None,
 ) -> Flow[Page[T]]:
     """Reads one page of a list whose answers link to the next page in the header `Link` (RFC 8288).
-    Only the value of one parameter is taken from the link: a request never leaves the service.
+    Only the value of one parameter is taken from the link: a request never leaves the service. A
+    link with `results="false"`, such as the last one of Sentry, leads nowhere and is ignored.
 
     Args:
         request: a function that returns the request for a value of the parameter; None for the
@@ -206,7 +207,9 @@ def _next_by_link(reply: Response, parameter: str) -> str | None:
 
 _NUMBERED = "page:"
 """Begins a cursor of `by_link` if the links lead to numbered pages."""
-_NEXT_LINK = re.compile(r"""<([^<>]*)>[^<>]*;\s*rel="?next\b""", re.IGNORECASE).search
+_NEXT_LINK = re.compile(
+    r"""<([^<>]*)>(?![^<>]*;\s*results="?false\b)[^<>]*;\s*rel="?next\b""", re.IGNORECASE
+).search
 
 
 def by_offset(

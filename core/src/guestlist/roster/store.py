@@ -108,7 +108,7 @@ class PlanStore:
                 BEGIN;
                 """
             )
-        # Python 3.13 and later warn about a database that nobody closed.
+        # Python 3.13 and later warn about a database that was left open.
         weakref.finalize(self, self._db.close)
 
     def close(self) -> None:
