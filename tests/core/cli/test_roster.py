@@ -155,7 +155,7 @@ def test_the_temporary_ledger_of_a_sandbox_is_explained(
 ) -> None:
     """Each command would get a new one."""
     words = ["guestlist.toml", f"--sandbox={sandbox.url}"]
-    hint = "on a sandbox, name a ledger with --ledger FILE, for `apply` and for `settle`"
+    hint = "run `apply` and `settle` with the same `--ledger FILE`"
     assert hint in " ".join(plain("apply", *words).out.split())
     refused = plain("settle", *words)
     assert refused.code == 2

@@ -187,5 +187,5 @@ def _show_settled(session: Session, result: SettleResult) -> None:
 def _how_to_settle(session: Session, when: str) -> str:
     """Returns what to do, so that people get their deferred roles later."""
     if session.has_temporary_ledger:
-        return "on a sandbox, name a ledger with --ledger FILE, for `apply` and for `settle`"
+        return "run `apply` and `settle` with the same `--ledger FILE`"
     return f"run `guestlist settle` {when}"
